@@ -1,0 +1,3 @@
+"""An API gateway: identities checked, plans counted exactly, traffic forwarded over mutual TLS."""
+
+__version__ = "0.1.0"

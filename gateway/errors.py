@@ -1,0 +1,129 @@
+"""Every refusal and failure: one tree; each class has its status, code and title (RFC 9457)."""
+
+from __future__ import annotations
+
+from gateway.model import Outcome
+
+
+class GatewayError(Exception):
+    """Ends a request with `status`. `code` is stable for programs, `detail` is for people and holds no secret."""
+
+    status = 500
+    code = "internal_error"
+    title = "Internal error"
+
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+
+class BadRequest(GatewayError):
+    """The request is not one that HTTP allows, or is ambiguous."""
+
+    status = 400
+    code = "bad_request"
+    title = "Bad request"
+
+
+class RequestTimeout(GatewayError):
+    """The client was too slow in sending its request."""
+
+    status = 408
+    code = "request_timeout"
+    title = "Request timeout"
+
+
+class ContentTooLarge(GatewayError):
+    """The body is larger than is taken."""
+
+    status = 413
+    code = "content_too_large"
+    title = "Content too large"
+
+
+class ExpectationFailed(GatewayError):
+    """`Expect` names something other than 100-continue (RFC 9110 10.1.1)."""
+
+    status = 417
+    code = "expectation_failed"
+    title = "Expectation failed"
+
+
+class FieldsTooLarge(GatewayError):
+    """The head is larger than is taken (RFC 6585 5)."""
+
+    status = 431
+    code = "header_too_large"
+    title = "Request header fields too large"
+
+
+class Unauthorized(GatewayError):
+    """Credentials are missing, invalid or expired. `challenges` are values of WWW-Authenticate."""
+
+    status = 401
+    code = "credentials_invalid"
+    title = "Unauthorized"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, challenges: tuple[str, ...] = ()) -> None:
+        super().__init__(detail, code=code)
+        self.challenges = challenges
+
+
+class Forbidden(GatewayError):
+    """The identity is known and not permitted."""
+
+    status = 403
+    code = "forbidden"
+    title = "Forbidden"
+
+
+class NotFound(GatewayError):
+    """No service, or none of its mapping rules, takes the request."""
+
+    status = 404
+    code = "no_service"
+    title = "Not found"
+
+
+class OverLimit(GatewayError):
+    """A limit refused; `outcome` says which."""
+
+    status = 429
+    code = "over_limit"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, outcome: Outcome, *, application: str, plan: str) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.application = application
+        self.plan = plan
+
+
+class BadGateway(GatewayError):
+    """The upstream cannot be reached or broke its answer."""
+
+    status = 502
+    code = "upstream_unreachable"
+    title = "Bad gateway"
+
+
+class Unavailable(GatewayError):
+    """The gateway cannot decide or serve now."""
+
+    status = 503
+    code = "unavailable"
+    title = "Service unavailable"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
+
+
+class GatewayTimeout(GatewayError):
+    """The upstream was too slow."""
+
+    status = 504
+    code = "upstream_timeout"
+    title = "Gateway timeout"
