@@ -1,0 +1,134 @@
+"""A Keycloak-compatible realm for development and tests: clients, keys, tokens. HTTP is in `provider_app`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.devkit.keys import SIGNING, KeyRing
+
+REALM = "demo"
+AUDIENCE = "gateway"
+LIFESPAN = 300  # Keycloak's default, in seconds
+SCOPES = ("email", "profile")  # Keycloak's default client scopes that are told in the token
+
+MOBILE = "mobile-app"
+SHOP = "shop-app"
+NO_AUDIENCE = "no-audience-app"
+
+DEFAULT_REALM_ROLES = (f"default-roles-{REALM}", "offline_access", "uma_authorization")
+DEFAULT_CLIENT_ROLES = {"account": ("manage-account", "manage-account-links", "view-profile")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A confidential client with a service account. `lifespan` of its access tokens in seconds.
+
+    `audience` is what its audience mappers add. `roles` are realm roles, `client_roles` those of clients; both
+    besides the ones that Keycloak gives to every account.
+    """
+
+    id: str
+    secret: str = field(default_factory=secrets.token_urlsafe, repr=False)
+    audience: tuple[str, ...] = (AUDIENCE,)
+    roles: tuple[str, ...] = ()
+    client_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lifespan: int = LIFESPAN
+    algorithm: str = "RS256"
+
+
+def demo_clients() -> tuple[Client, ...]:
+    """The clients that the example plans know, with fresh secrets."""
+    return Client(id=MOBILE), Client(id=SHOP, roles=("customer",)), Client(id=NO_AUDIENCE, audience=())
+
+
+class Provider:
+    """Issues tokens as Keycloak writes them. `issuer` ends in /realms/NAME; `clock` gives Unix seconds."""
+
+    def __init__(
+        self,
+        issuer: str,
+        clients: Iterable[Client],
+        clock: Callable[[], float] = time.time,
+        keys: KeyRing | None = None,
+    ) -> None:
+        self.issuer = issuer
+        self.keys = keys or KeyRing()
+        self._clients = {client.id: client for client in clients}
+        self._clock = clock
+
+    @property
+    def realm(self) -> str:
+        return urlsplit(self.issuer).path.rpartition("/")[2]
+
+    def client(self, client_id: str) -> Client:
+        """Raises KeyError for an unknown one."""
+        return self._clients[client_id]
+
+    def token(self, client_id: str, /, *, lifespan: int | None = None, **claims: Any) -> str:
+        """An access token as the token endpoint gives it (RFC 6749 section 4.4).
+
+        `lifespan` in seconds replaces the client's (negative: expired). Each of `claims` replaces the one of its
+        name, or removes it if None. Raises KeyError for an unknown client.
+        """
+        client = self._clients[client_id]
+        replaced = self._claims(client, client.lifespan if lifespan is None else lifespan) | claims
+        return self.sign({name: value for name, value in replaced.items() if value is not None}, client.algorithm)
+
+    def sign(self, claims: Mapping[str, Any], algorithm: str = "RS256", **header: Any) -> str:
+        """Any claims under the realm's active key; `header` adds to or replaces `typ` and `kid`."""
+        return self.keys.sign(claims, algorithm, header)
+
+    def discovery(self) -> dict[str, Any]:
+        """The metadata of what is served here (OpenID Connect Discovery 1.0 section 3)."""
+        endpoints = f"{self.issuer}/protocol/openid-connect"
+        return {
+            "issuer": self.issuer,
+            "token_endpoint": f"{endpoints}/token",
+            "jwks_uri": f"{endpoints}/certs",
+            "grant_types_supported": ["client_credentials"],
+            "response_types_supported": [],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": list(SIGNING),
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "scopes_supported": ["openid", *SCOPES],
+            "claims_supported": ["aud", "sub", "iss", "acr", "preferred_username"],
+        }
+
+    def _claims(self, client: Client, lifespan: int) -> dict[str, Any]:
+        """Keycloak 26's claims of a service account, in its order."""
+        now = int(self._clock())
+        roles = DEFAULT_CLIENT_ROLES | dict(client.client_roles)
+        return {
+            "exp": now + lifespan,
+            "iat": now,
+            "jti": f"trrtcc:{uuid.uuid4()}",  # transient session, regular token, client credentials
+            "iss": self.issuer,
+            "aud": _audience(client, roles),
+            "sub": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.issuer}#{client.id}")),
+            "typ": "Bearer",
+            "azp": client.id,
+            "acr": "1",
+            "realm_access": {"roles": [*DEFAULT_REALM_ROLES, *client.roles]},
+            "resource_access": {name: {"roles": list(names)} for name, names in roles.items()},
+            "scope": " ".join(SCOPES),
+            "clientHost": "127.0.0.1",
+            "preferred_username": f"service-account-{client.id}",
+            "clientAddress": "127.0.0.1",
+            "client_id": client.id,
+        }
+
+
+def _audience(client: Client, roles: Mapping[str, tuple[str, ...]]) -> str | list[str]:
+    """Its mappers' audiences and, by "audience resolve", the clients that it has roles of: never itself by that.
+
+    A string if there is one, as Keycloak writes it (RFC 7519 section 4.1.3 permits both).
+    """
+    resolved = [name for name in roles if name != client.id]
+    audience = list(dict.fromkeys([*client.audience, *resolved]))
+    return audience[0] if len(audience) == 1 else audience

@@ -1,0 +1,152 @@
+"""The provider's HTTP side: Keycloak's paths for discovery, keys and tokens."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote_plus
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from gateway.devkit.provider import SCOPES, Client, Provider
+
+FORM = "application/x-www-form-urlencoded"
+MAX_FORM = 16 * 1024  # octets; a token request is a few hundred
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
+
+
+class OAuthError(Exception):
+    """An error response of RFC 6749 section 5.2."""
+
+    def __init__(self, error: str, description: str, status: int = 400, challenge: str | None = None) -> None:
+        super().__init__(description)
+        self.error = error
+        self.description = description
+        self.status = status
+        self.challenge = challenge
+
+
+class Credentials(NamedTuple):
+    """What a client showed, and whether in the Authorization header."""
+
+    id: str
+    secret: str
+    basic: bool
+
+
+def provider_app(provider: Provider) -> Starlette:
+    """Serves the provider's realm; any other one is not found."""
+
+    async def discovery(_: Request) -> JSONResponse:
+        return JSONResponse(provider.discovery(), headers={"Cache-Control": "no-cache"})
+
+    async def certs(_: Request) -> JSONResponse:
+        return JSONResponse(provider.keys.jwks(), headers={"Cache-Control": "no-cache"})
+
+    async def token(request: Request) -> JSONResponse:
+        return JSONResponse(await _grant(provider, request), headers=NO_STORE)
+
+    async def unknown_realm(_: Request) -> JSONResponse:
+        return JSONResponse({"error": "Realm does not exist"}, 404)
+
+    realm = [
+        Route("/.well-known/openid-configuration", discovery),
+        Route("/protocol/openid-connect/certs", certs),
+        Route("/protocol/openid-connect/token", token, methods=["POST"]),
+    ]
+    routes = [Mount(f"/realms/{provider.realm}", routes=realm), Route("/realms/{rest:path}", unknown_realm)]
+    return Starlette(routes=routes, exception_handlers={OAuthError: _error})
+
+
+async def _error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OAuthError)
+    headers = NO_STORE if error.challenge is None else NO_STORE | {"WWW-Authenticate": error.challenge}
+    return JSONResponse({"error": error.error, "error_description": error.description}, error.status, headers)
+
+
+async def _grant(provider: Provider, request: Request) -> dict[str, Any]:
+    """RFC 6749 section 4.4."""
+    form = await _form(request)
+    client = _authenticate(provider, _credentials(request, form))
+    grant = form.get("grant_type")
+    if grant is None:
+        raise OAuthError("invalid_request", "Missing form parameter: grant_type")
+    if grant != "client_credentials":
+        raise OAuthError("unsupported_grant_type", "Unsupported grant_type")
+    scope = _scope(form.get("scope", ""))
+    peer = request.client.host if request.client else None
+    return {
+        "access_token": provider.token(client.id, scope=scope, clientHost=peer, clientAddress=peer),
+        "expires_in": client.lifespan,
+        "refresh_expires_in": 0,
+        "token_type": "Bearer",
+        "not-before-policy": 0,
+        "scope": scope,
+    }
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """RFC 6749 section 3.2: parameters without a value count as absent, repeated ones are refused."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise OAuthError("invalid_request", f"The body must be {FORM}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_FORM:
+            raise OAuthError("invalid_request", "The body is too large", 413)
+    pairs = parse_qsl(body.decode(errors="replace"))
+    names = [name for name, _ in pairs]
+    if len(names) != len(set(names)):
+        raise OAuthError("invalid_request", "A parameter is repeated")
+    return dict(pairs)
+
+
+def _credentials(request: Request, form: Mapping[str, str]) -> Credentials | None:
+    """client_secret_basic or client_secret_post, never both (RFC 6749 section 2.3)."""
+    header = request.headers.get("authorization")
+    if header is not None:
+        if "client_secret" in form:
+            raise OAuthError("invalid_request", "More than one authentication method")
+        return _basic(header)
+    if "client_id" in form and "client_secret" in form:
+        return Credentials(form["client_id"], form["client_secret"], basic=False)
+    return None
+
+
+def _basic(header: str) -> Credentials:
+    """Identifier and secret are form-encoded inside Basic (RFC 6749 section 2.3.1)."""
+    scheme, _, value = header.partition(" ")
+    try:
+        name, colon, secret = b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        colon = ""
+    if scheme.lower() != "basic" or not colon:
+        return Credentials("", "", basic=True)
+    return Credentials(unquote_plus(name), unquote_plus(secret), basic=True)
+
+
+def _authenticate(provider: Provider, shown: Credentials | None) -> Client:
+    if shown is not None:
+        try:
+            client = provider.client(shown.id)
+        except KeyError:
+            pass
+        else:
+            if hmac.compare_digest(client.secret.encode(), shown.secret.encode()):
+                return client
+    challenge = f'Basic realm="{provider.realm}"' if shown is None or shown.basic else None
+    raise OAuthError("invalid_client", "Invalid client or Invalid client credentials", 401, challenge)
+
+
+def _scope(asked: str) -> str:
+    """The default scopes, and `openid` when asked for."""
+    names = asked.split()
+    unknown = [name for name in names if name not in ("openid", *SCOPES)]
+    if unknown:
+        raise OAuthError("invalid_scope", f"Invalid scopes: {' '.join(unknown)}")
+    return " ".join(("openid", *SCOPES) if "openid" in names else SCOPES)

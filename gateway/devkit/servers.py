@@ -1,0 +1,88 @@
+"""Starlette apps on this process's loop, each on its own socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+HOST = "127.0.0.1"
+
+
+class PortTaken(Exception):
+    """Somebody else listens there."""
+
+
+def listener(port: int = 0, host: str = HOST) -> socket.socket:
+    """A bound socket; 0: any free port. Raises PortTaken."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen()  # without it, SO_REUSEADDR would let two bind the same port
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(f"{host}:{port} is in use") from error
+        raise
+    return sock
+
+
+def listener_near(port: int) -> socket.socket:
+    """A socket bound to `port`, or to a free one if that is taken."""
+    try:
+        return listener(port)
+    except PortTaken:
+        return listener()
+
+
+def port_of(sock: socket.socket) -> int:
+    return int(sock.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve `app` on `sock` inside the block; gives its base URL."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    task.add_done_callback(lambda _: server.ready.set())
+    try:
+        await server.ready.wait()
+        if task.done():  # it never came up: say why
+            task.result()
+        yield f"{'https' if tls else 'http'}://{HOST}:{port_of(sock)}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready, and leaves signals to the program."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
