@@ -74,6 +74,7 @@ class Subscription(NamedTuple):
     scope: str
     claim: Claim | None  # None: no limit applies
     permits: Permits | None  # None: everything that has a rule
+    note: bytes  # what the server made of it once: for HTTP the identity headers
 
 
 class Admission(NamedTuple):
@@ -95,13 +96,16 @@ class Gate:
         passport: Passport,
         ledger: Ledger,
         permits: Mapping[tuple[str, str], Permits],
+        note: Callable[[Application, Plan, Identity], bytes],
     ) -> None:
-        """`permits` holds a matcher for each (plan, service) that lists what it allows."""
+        """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
+        subscription for the server."""
         self._config = config
         self._router = router
         self._passport = passport
         self._ledger = ledger
         self._permits = permits
+        self._note = note
         self._by_client = {c: app for app in config.applications.values() for c in app.client_ids}
         self._by_roles = [app for app in config.applications.values() if app.roles]
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
@@ -159,7 +163,8 @@ class Gate:
             raise Forbidden("the plan has no allowance for this endpoint", code="not_in_plan")
         claim = self._ledger.claim(scope, charges) if charges else None
         permits = self._permits.get((plan.name, route.service.name))
-        subscription = Subscription(application, plan, scope, claim, permits)
+        note = self._note(application, plan, identity)
+        subscription = Subscription(application, plan, scope, claim, permits, note)
         if application.each is not Each.ADDRESS:  # the memo knows no address
             if len(self._memo) >= MEMO:
                 del self._memo[next(iter(self._memo))]

@@ -1,0 +1,75 @@
+"""What the supervisor and its workers say to each other: JSON lines over a socketpair.
+
+The worker's first message comes the other way and is not JSON: its Config, pickled by its own parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import socket
+import struct
+from typing import Any
+
+from gateway.model import Config
+
+Message = dict[str, Any]
+
+_LENGTH = struct.Struct("!I")
+MAX_LINE = 16 * 1024 * 1024  # metric deltas of very many series
+
+
+def send_config(sock: socket.socket, config: Config) -> None:
+    """Hands a worker its configuration, secrets included: by the socket, never by arguments or environment."""
+    data = pickle.dumps(config)
+    sock.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive_config(sock: socket.socket) -> Config:
+    """The worker's end; blocks. Raises EOFError if the parent has gone."""
+    config = pickle.loads(_exactly(sock, _LENGTH.unpack(_exactly(sock, _LENGTH.size))[0]))  # noqa: S301 - our parent's
+    assert isinstance(config, Config)
+    return config
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = sock.recv(size - len(data))
+        if not part:
+            raise EOFError("the supervisor has gone")
+        data += part
+    return data
+
+
+class Channel:
+    """One end of the pair. `receive` returns None when the other end has gone."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, sock: socket.socket) -> Channel:
+        sock.setblocking(False)
+        return cls(*await asyncio.open_connection(sock=sock, limit=MAX_LINE))
+
+    def send(self, kind: str, **fields: Any) -> None:
+        """Queues a message; lost without error if the other end has gone."""
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
+
+    async def receive(self) -> Message | None:
+        try:
+            line = await self._reader.readline()
+        except (ConnectionError, ValueError):
+            return None
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    async def close(self) -> None:
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except (ConnectionError, BrokenPipeError):
+            return

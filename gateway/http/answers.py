@@ -1,0 +1,82 @@
+"""The gateway's own answers: problem+json (RFC 9457) with the fields that each status demands."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import formatdate
+from http import HTTPStatus
+
+from gateway.errors import GatewayError, OverLimit, Unauthorized, Unavailable
+from gateway.http.ratelimit import limit_fields
+
+STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
+    s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in HTTPStatus
+}
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+TYPE = "about:blank"  # RFC 9457 4.2.1: the status says it all; `code` is for programs
+
+
+def problem(error: GatewayError, request_id: str, *, now: float, close: bool, head: bool = False) -> bytes:
+    """A whole answer for `error`. `head`: to a HEAD request, so without the body (its length stays)."""
+    body = json.dumps(document(error, request_id), ensure_ascii=False, separators=(",", ":")).encode()
+    lines = [
+        STATUS_LINES[error.status],
+        b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body),
+        b"date: %b\r\nx-request-id: %b\r\n" % (date(now), request_id.encode()),
+        b"cache-control: no-store\r\n",
+        *extra_fields(error, now),
+        b"connection: close\r\n\r\n" if close else b"\r\n",
+    ]
+    if not head:
+        lines.append(body)
+    return b"".join(lines)
+
+
+def document(error: GatewayError, request_id: str) -> dict[str, object]:
+    """The problem's members; for a limit also which one, and when it resets."""
+    members: dict[str, object] = {
+        "type": TYPE,
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail or error.title,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, OverLimit) and error.outcome.limit is not None:
+        limit = error.outcome.limit
+        resets_at = error.outcome.resets_at
+        members |= {
+            "application": error.application,
+            "plan": error.plan,
+            "metric": f"{limit.service}.{limit.metric}" if limit.service else limit.metric,
+            "period": limit.period.value,
+            "limit": limit.value,
+            "resets_at": None if resets_at is None else datetime.fromtimestamp(resets_at, UTC).isoformat(),
+        }
+    return members
+
+
+def extra_fields(error: GatewayError, now: float) -> list[bytes]:
+    """WWW-Authenticate for 401, Retry-After and RateLimit for 429, Retry-After for 503."""
+    if isinstance(error, Unauthorized):
+        return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
+    if isinstance(error, OverLimit):
+        after = error.outcome.retry_after
+        retry = [] if after is None else [b"retry-after: %d\r\n" % after]
+        return [*retry, limit_fields(error.outcome, now)]
+    if isinstance(error, Unavailable):
+        return [b"retry-after: %d\r\n" % error.retry_after]
+    return []
+
+
+_date: tuple[int, bytes] = (0, b"")
+
+
+def date(now: float) -> bytes:
+    """An HTTP date (RFC 9110 5.6.7), made once a second."""
+    global _date  # noqa: PLW0603 - a memo
+    second = int(now)
+    if _date[0] != second:
+        _date = (second, formatdate(second, usegmt=True).encode())
+    return _date[1]

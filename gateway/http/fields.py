@@ -1,0 +1,104 @@
+"""Which header fields pass the gateway, and which are its own to write.
+
+Fields travel as one flat list, `[name, b": ", value, b"\\r\\n", …]`, ready to be joined; names in lower case.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+Fields = list[bytes]
+
+MEMO = 4096  # distinct names remembered
+
+
+class Kind(IntEnum):
+    """What the proxy does with a field."""
+
+    PASS = 0
+    DROP = 1  # hop by hop, or the gateway's own to write
+    CONTENT_LENGTH = 2
+    TRANSFER_ENCODING = 3
+    CONNECTION = 4
+    HOST = 5
+    EXPECT = 6
+    REQUEST_ID = 7
+    TRACEPARENT = 8
+    AUTHORIZATION = 9
+
+
+HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
+    b"keep-alive",
+    b"proxy-connection",
+    b"proxy-authenticate",
+    b"proxy-authorization",
+    b"te",
+    b"trailer",
+    b"upgrade",
+    b"http2-settings",
+)
+IDENTITY = (b"x-application-id", b"x-plan", b"x-subject")
+FORWARDING = (b"forwarded", b"x-real-ip")
+FRAMING = {
+    b"content-length": Kind.CONTENT_LENGTH,
+    b"transfer-encoding": Kind.TRANSFER_ENCODING,
+    b"connection": Kind.CONNECTION,
+}
+_REQUEST: dict[bytes, Kind] = {
+    **dict.fromkeys((*HOP_BY_HOP, *IDENTITY, *FORWARDING, b"tracestate"), Kind.DROP),
+    **FRAMING,
+    b"host": Kind.HOST,
+    b"expect": Kind.EXPECT,
+    b"x-request-id": Kind.REQUEST_ID,
+    b"traceparent": Kind.TRACEPARENT,
+    b"authorization": Kind.AUTHORIZATION,
+}
+_RESPONSE: dict[bytes, Kind] = {
+    **dict.fromkeys((*HOP_BY_HOP, b"x-request-id", b"ratelimit", b"ratelimit-policy"), Kind.DROP),
+    **FRAMING,
+}
+
+
+class Kinds(dict[bytes, Kind]):
+    """A field's kind by its name as sent; remembers the lower case and the verdict of each spelling."""
+
+    def __init__(self, known: dict[bytes, Kind], *, request: bool) -> None:
+        super().__init__(known)
+        self._known = known
+        self._request = request
+
+    def __missing__(self, name: bytes) -> Kind:
+        kind = self._known.get(name)
+        if kind is None:
+            kind = Kind.DROP if self._request and not is_plain(name) else Kind.PASS
+        if len(self) < MEMO:
+            self[name] = kind
+        return kind
+
+
+def is_plain(name: bytes) -> bool:
+    """False for names that a service may take for the gateway's: X-Forwarded-…, any with `_` (CGI folds it to `-`)."""
+    return b"_" not in name and not name.startswith(b"x-forwarded-")
+
+
+REQUEST_KINDS = Kinds(_REQUEST, request=True)
+RESPONSE_KINDS = Kinds(_RESPONSE, request=False)
+
+
+def values(fields: Fields, name: bytes) -> list[bytes]:
+    """All values of `name` (lower case) in order."""
+    return [fields[i + 2] for i in range(0, len(fields), 4) if fields[i] == name]
+
+
+def without(fields: Fields, names: set[bytes]) -> Fields:
+    """The fields but those that `names` (lower case) lists."""
+    kept: Fields = []
+    for i in range(0, len(fields), 4):
+        if fields[i] not in names:
+            kept += fields[i : i + 4]
+    return kept
+
+
+def listed(connection: bytes) -> set[bytes]:
+    """The names in a Connection field's value (RFC 9110 7.6.1), in lower case."""
+    return {token.strip().lower() for token in connection.split(b",")}

@@ -1,0 +1,161 @@
+"""The reading half of an upstream's connection: an answer's bytes → the client's bytes, rebuilt and framed anew.
+
+An answer that breaks HTTP raises AnswerError; nothing of it is trusted after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import httptools
+
+from gateway.http.answers import STATUS_LINES
+from gateway.http.fields import RESPONSE_KINDS, Fields, Kind, listed, without
+
+if TYPE_CHECKING:
+    from gateway.proxy.exchange import Exchange
+
+MAX_INTERIM = 8  # 1xx answers before the real one
+
+
+class AnswerError(Exception):
+    """The upstream's answer breaks HTTP."""
+
+
+class AnswerReader(asyncio.Protocol):
+    """Collects in `_out` what the client gets; `_done` once the answer's end was seen."""
+
+    __slots__ = (
+        "_body_until_close",
+        "_bodyless",
+        "_chunked",
+        "_done",
+        "_fields",
+        "_head_bytes",
+        "_in_head",
+        "_interim",
+        "_keep",
+        "_length",
+        "_listed",
+        "_out",
+        "_parser",
+        "exchange",
+    )
+
+    def __init__(self) -> None:
+        self.exchange: Exchange | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._out: list[bytes] = []
+        self._fields: Fields = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._chunked = self._done = self._bodyless = self._body_until_close = False
+        self._keep = True
+        self._in_head = True
+        self._head_bytes = self._interim = 0
+        self._length: bytes | None = None
+        self._listed: set[bytes] | None = None
+
+    # --- parser callbacks
+
+    def on_message_begin(self) -> None:
+        if self._done:
+            raise AnswerError("more came after its end")
+        self._fields = []
+        self._length = None
+        self._listed = None
+        self._chunked = False
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: the next message must not see it
+        name = name.lower()
+        kind = RESPONSE_KINDS[name]
+        if kind is Kind.PASS:
+            self._fields += (name, b": ", value, b"\r\n")
+        elif kind is Kind.TRANSFER_ENCODING:
+            self._read_coding(value)
+        elif kind is Kind.CONTENT_LENGTH:
+            if self._length is not None or self._chunked:
+                raise AnswerError("its length is ambiguous")
+            self._length = value
+        elif kind is Kind.CONNECTION and value.lower() not in (b"keep-alive", b"close"):
+            self._listed = (self._listed or set()) | listed(value)
+
+    def _read_coding(self, value: bytes) -> None:
+        if self._chunked or self._length is not None or value.lower() != b"chunked":
+            raise AnswerError("its Transfer-Encoding is not exactly 'chunked'")
+        self._chunked = True
+
+    def on_headers_complete(self) -> None:
+        exchange = self.exchange
+        assert exchange is not None and exchange.client is not None
+        parser = self._parser
+        status = parser.get_status_code()
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0") or status == 101 or not 100 <= status <= 599:
+            raise AnswerError(f"status {status} in HTTP/{version} was not asked for")
+        if self._chunked and version == "1.0":
+            raise AnswerError("chunked in HTTP/1.0")
+        if self._listed is not None:
+            self._fields = without(self._fields, self._listed)
+        if status < 200:
+            self._forward_interim(exchange, status)
+            return
+        self._in_head = False
+        self._answer(exchange, status, parser.should_keep_alive())
+
+    def _forward_interim(self, exchange: Exchange, status: int) -> None:
+        """A 1xx passes (RFC 9110 15.2), except 100, which the gateway itself has answered."""
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise AnswerError("too many interim answers")
+        if status != 100 and exchange.version == "1.1":
+            self._out += (STATUS_LINES[status], *self._fields, b"\r\n")
+
+    def _answer(self, exchange: Exchange, status: int, keep: bool) -> None:
+        client = exchange.client
+        assert client is not None
+        exchange.status = status
+        out = self._out
+        out.append(STATUS_LINES[status])
+        out += self._fields
+        bodyless = exchange.method == b"HEAD" or status in (204, 304)
+        if self._length is not None and status != 204:
+            out += (b"content-length: ", self._length, b"\r\n")
+        elif self._chunked and not bodyless:
+            out.append(self._chunk_framing(exchange))
+        elif not bodyless:
+            self._body_until_close = True
+            keep = False
+            self._chunked = True
+            out.append(self._chunk_framing(exchange))
+        self._keep = keep
+        out.append(client.answer_fields(exchange))
+        if exchange.method == b"HEAD":
+            self._done = self._bodyless = True
+
+    def _chunk_framing(self, exchange: Exchange) -> bytes:
+        if exchange.version == "1.1":
+            return b"transfer-encoding: chunked\r\n"
+        self._chunked = False  # HTTP/1.0 reads until the connection closes
+        exchange.keep = False
+        return b""
+
+    def on_body(self, data: bytes) -> None:
+        if self._done:
+            raise AnswerError("it has a body that it must not have")
+        if self._chunked:
+            self._out += (b"%x\r\n" % len(data), data, b"\r\n")
+        else:
+            self._out.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._in_head or self._done:
+            return  # an interim answer, or HEAD's
+        if self._chunked:
+            self._out.append(b"0\r\n\r\n")
+        self._done = True

@@ -1,0 +1,221 @@
+"""One request and its answer: what was parsed, what was decided, what was sent."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.gate import Admission
+from gateway.http import head
+from gateway.http.fields import Fields, Kind, listed, values, without
+from gateway.http.ratelimit import limit_fields, policy_name
+from gateway.model import Route
+
+if TYPE_CHECKING:
+    from gateway.proxy.client import ClientConnection
+    from gateway.proxy.upstream import UpstreamConnection
+
+_random = random.Random()  # noqa: S311 - request ids are no secret
+
+
+class Exchange:
+    """Filled by the client's parser, served by one upstream connection, kept until the guest book has it.
+
+    It is the gate's `Ask` and the telemetry's `Record`. A pipelined request has its own, so that nothing of one
+    request is ever seen by another.
+    """
+
+    __slots__ = (
+        "admission",
+        "answered",
+        "authorization",
+        "backlog",
+        "backlog_size",
+        "begun",
+        "bytes_in",
+        "bytes_out",
+        "chunked",
+        "client",
+        "complete",
+        "connection",
+        "discard",
+        "expect",
+        "fault",
+        "fields",
+        "host",
+        "host_field",
+        "ids",
+        "keep",
+        "length",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "reason",
+        "retried",
+        "route",
+        "seconds",
+        "sent_at",
+        "special",
+        "started",
+        "status",
+        "target",
+        "upstream",
+        "upstream_name",
+        "upstream_seconds",
+        "version",
+    )
+
+    def __init__(self, client: ClientConnection) -> None:
+        self.client: ClientConnection | None = client  # None once it is gone
+        self.peer = client.peer
+        self.started = time.time()
+        self.begun = time.monotonic()
+        # the head
+        self.method = b""
+        self.target = b""
+        self.version = "1.1"
+        self.host = self.host_field = b""
+        self.path = self.query = b""
+        self.fields: Fields = []
+        self.authorization: list[bytes] = []
+        self.special: list[tuple[Kind, bytes]] = []
+        self.connection: bytes | None = None
+        self.keep = False
+        self.ids: tuple[bytes, bytes] | None = None
+        # the body
+        self.length: int | None = None
+        self.chunked = False
+        self.expect = False
+        self.complete = False
+        self.discard = False  # refused: what still comes is read and dropped
+        self.backlog: list[bytes] = []  # body that waits for an upstream connection
+        self.backlog_size = 0
+        # what became of it
+        self.fault: GatewayError | None = None
+        self.route: Route | None = None
+        self.admission: Admission | None = None
+        self.upstream: UpstreamConnection | None = None
+        self.retried = False
+        self.answered = False  # the answer's head is on its way
+        self.status = 0
+        self.reason = "ok"
+        self.bytes_in = self.bytes_out = 0
+        self.seconds = 0.0
+        self.sent_at = 0.0  # monotonic; 0: nothing was sent to an upstream
+        self.upstream_seconds: float | None = None
+        self.upstream_name: str | None = None
+
+    def __repr__(self) -> str:
+        state = "answered" if self.answered else "sent" if self.sent_at else "admitted" if self.admission else "asked"
+        return f"<Exchange {self.method.decode()} {self.path.decode()} {state} {self.status}>"
+
+    # --- the head, as the parser finished it
+
+    def read_head(self, method: bytes, version: str, keep: bool) -> None:
+        """Judges the collected fields; raises BadRequest or ExpectationFailed."""
+        self.method = method
+        self.version = version
+        self.keep = keep
+        special = self.special
+        if len(special) == 1 and special[0][0] is Kind.HOST:  # the usual GET
+            hosts = [special[0][1]]
+        else:
+            hosts = self._of(Kind.HOST)
+            self._read_framing()
+        self.host_field = hosts[0] if hosts else b""
+        self.host, self.path, self.query = head.address(method, self.target, hosts, version)
+
+    def _read_framing(self) -> None:
+        lengths = self._of(Kind.CONTENT_LENGTH)
+        self.chunked = head.chunked(self._of(Kind.TRANSFER_ENCODING), self.version, has_length=bool(lengths))
+        self.length = int(lengths[0]) if lengths else None
+        self.expect = head.expects_continue(self._of(Kind.EXPECT)) and self.version == "1.1"
+        for value in self._of(Kind.CONNECTION):
+            if value.lower() not in (b"keep-alive", b"close"):
+                self.fields = without(self.fields, listed(value))
+
+    def _of(self, kind: Kind) -> list[bytes]:
+        return [value for k, value in self.special if k is kind]
+
+    @property
+    def has_body(self) -> bool:
+        return self.chunked or bool(self.length)
+
+    def header(self, name: bytes) -> list[bytes]:
+        """All values of a field that the client sent (the gate's `Ask`)."""
+        return self.authorization if name == b"authorization" else values(self.fields, name)
+
+    # --- ids
+
+    def identify(self) -> tuple[bytes, bytes]:
+        """The request id and the trace id: the client's where they are sound, else new ones (made once)."""
+        if self.ids is None:
+            sent = trace = None
+            if len(self.special) > 1:
+                sent = head.request_id(self._of(Kind.REQUEST_ID))
+                trace = head.trace_id(self._of(Kind.TRACEPARENT))
+            trace = trace or b"%032x" % _random.getrandbits(128)
+            self.ids = (sent or trace, trace)
+        return self.ids
+
+    @property
+    def request_id(self) -> str:
+        return self.identify()[0].decode()
+
+    @property
+    def trace_id(self) -> str:
+        return self.identify()[1].decode()
+
+    # --- the answers of those who were asked
+
+    def decided(self, result: Admission | GatewayError) -> None:
+        """The gate's late answer; nobody waits for it once the client is gone."""
+        if self.client is not None:
+            self.client.decided(self, result)
+
+    def limit_lines(self) -> bytes:
+        """The RateLimit fields of an admitted request."""
+        admission = self.admission
+        if admission is None or admission.outcome is None:
+            return b""
+        return limit_fields(admission.outcome, time.time())
+
+    # --- what the guest book asks (telemetry's Record)
+
+    @property
+    def service(self) -> str | None:
+        return None if self.route is None else self.route.service.name
+
+    @property
+    def template(self) -> str | None:
+        return None if self.route is None else self.route.template
+
+    @property
+    def application(self) -> str | None:
+        return None if self.admission is None else self.admission.subscription.scope
+
+    @property
+    def plan(self) -> str | None:
+        return None if self.admission is None else self.admission.subscription.plan.name
+
+    @property
+    def subject(self) -> str | None:
+        return None if self.admission is None else self.admission.identity.subject
+
+    @property
+    def limit(self) -> str | None:
+        outcome = None if self.admission is None else self.admission.outcome
+        return None if outcome is None or outcome.limit is None else policy_name(outcome.limit)
+
+    @property
+    def remaining(self) -> int | None:
+        outcome = None if self.admission is None else self.admission.outcome
+        return None if outcome is None or outcome.limit is None else outcome.remaining
+
+
+def span_id() -> bytes:
+    """A new span for the hop to the upstream (W3C Trace Context)."""
+    return b"%016x" % (_random.getrandbits(64) or 1)

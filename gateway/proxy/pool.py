@@ -1,0 +1,160 @@
+"""An upstream's connections: kept alive, taken in turn over its targets, opened where none is idle."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections import deque
+
+from gateway.errors import BadGateway, GatewayError, GatewayTimeout
+from gateway.http.head import IDEMPOTENT
+from gateway.model import Target, Upstream
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.tls import ReloadedContext
+from gateway.proxy.upstream import UpstreamConnection
+
+log = logging.getLogger("gateway.upstream")
+
+MAX_IDLE = 256  # a target; more are closed when they come back
+KEEP_IDLE = 30.0  # seconds
+
+
+class Endpoint:
+    """One target and its idle connections, the last used first."""
+
+    def __init__(self, target: Target, host_field: bytes) -> None:
+        self.target = target
+        self.name = str(target)
+        self.host_field = host_field
+        self.idle: deque[UpstreamConnection] = deque()
+        self.open = 0
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.name} {len(self.idle)} idle of {self.open}>"
+
+
+class Pool:
+    """All connections to one upstream. Single-threaded, as all of a worker."""
+
+    def __init__(self, upstream: Upstream, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises OSError and ssl.SSLError for unusable certificates."""
+        self.upstream = upstream
+        self.timeouts = upstream.timeouts
+        self._loop = loop
+        self._tls = ReloadedContext(upstream.tls) if any(t.tls for t in upstream.targets) else None
+        self._endpoints = [Endpoint(t, authority(t)) for t in upstream.targets]
+        self._turn = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.upstream.name} {self._endpoints}>"
+
+    @property
+    def generation(self) -> int:
+        return 0 if self._tls is None else self._tls.generation
+
+    def counts(self) -> tuple[int, int]:
+        """Connections (open, idle)."""
+        return sum(e.open for e in self._endpoints), sum(len(e.idle) for e in self._endpoints)
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Sends the request by an idle connection of the target whose turn it is, or by a new one."""
+        endpoint = self._endpoints[self._turn]
+        self._turn = (self._turn + 1) % len(self._endpoints)
+        idle = endpoint.idle
+        while idle:
+            connection = idle.pop()
+            if connection.reusable(exchange.method in IDEMPOTENT):
+                connection.send(exchange)
+                return
+            connection.close()
+        self.connect(exchange, endpoint)
+
+    def connect(self, exchange: Exchange, endpoint: Endpoint) -> None:
+        """Opens a connection for the request in a task; other targets are tried where one cannot be reached."""
+        task = self._loop.create_task(self._connect(exchange, endpoint))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, exchange: Exchange, first: Endpoint) -> None:
+        start = self._endpoints.index(first)
+        error: GatewayError = BadGateway("the upstream cannot be reached")
+        for endpoint in self._endpoints[start:] + self._endpoints[:start]:
+            try:
+                connection = await self._open(endpoint)
+            except TimeoutError:
+                error = GatewayTimeout("the upstream did not accept a connection in time")
+                log.warning("%s: %s: no connection in time", self.upstream.name, endpoint.name)
+            except (OSError, ssl.SSLError) as cause:
+                error = BadGateway("the upstream cannot be reached")
+                log.warning("%s: %s: %s", self.upstream.name, endpoint.name, cause)
+            else:
+                self._use(connection, exchange)
+                return
+            if exchange.client is None:
+                return
+        if exchange.client is not None:
+            exchange.client.refuse(exchange, error)
+
+    def _use(self, connection: UpstreamConnection, exchange: Exchange) -> None:
+        if exchange.client is None:  # it went away meanwhile
+            self.release(connection)
+        elif connection.transport is None or connection.transport.is_closing():
+            exchange.client.refuse(exchange, BadGateway("the upstream closed the connection", code="upstream_broken"))
+        else:
+            connection.send(exchange)
+
+    async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
+        target = endpoint.target
+        tls = self._tls if target.tls else None
+        async with asyncio.timeout(self.timeouts.connect):
+            _, connection = await self._loop.create_connection(
+                lambda: UpstreamConnection(self, endpoint, self.generation),
+                target.host,
+                target.port,
+                ssl=None if tls is None else tls.context,
+                server_hostname=None if tls is None else self.upstream.tls.verify_name or target.host,
+            )
+        return connection
+
+    def release(self, connection: UpstreamConnection) -> None:
+        """Takes back a connection whose answer is complete."""
+        idle = connection.endpoint.idle
+        if self.closing or connection.generation != self.generation or len(idle) >= MAX_IDLE:
+            connection.close()
+        else:
+            connection.idle_since = time.monotonic()
+            idle.append(connection)
+
+    def sweep(self, now: float) -> None:
+        """Closes what was idle too long; `now` is monotonic."""
+        for endpoint in self._endpoints:
+            idle = endpoint.idle
+            while idle and now - idle[0].idle_since > KEEP_IDLE:
+                idle.popleft().close()
+
+    def reload_certificates(self) -> None:
+        """Takes changed certificate files; idle connections made with the old ones are closed."""
+        if self._tls is not None and self._tls.refresh():
+            self._close_idle()
+
+    def close(self) -> None:
+        """No connection is kept from now on; those in use close when their answer is complete."""
+        self.closing = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        for endpoint in self._endpoints:
+            for connection in endpoint.idle:
+                connection.close()
+            endpoint.idle.clear()
+
+
+def authority(target: Target) -> bytes:
+    """The Host field for a target (RFC 9110 7.2): the port only where it is not the scheme's."""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    default = 443 if target.tls else 80
+    return (host if target.port == default else f"{host}:{target.port}").encode()

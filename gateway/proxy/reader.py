@@ -1,0 +1,196 @@
+"""The reading half of a client's connection: bytes → exchanges, strictly, in order, bounded.
+
+A request is parsed into an Exchange of its own. What cannot be parsed becomes an exchange with a `fault`, answered
+in its turn, and nothing after it is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import httptools
+
+from gateway.errors import BadRequest, FieldsTooLarge, GatewayError
+from gateway.http.fields import REQUEST_KINDS, Kind
+from gateway.proxy.exchange import Exchange
+
+if TYPE_CHECKING:
+    from gateway.proxy.server import Server
+
+log = logging.getLogger("gateway.client")
+
+MAX_HEAD = 32 * 1024  # bytes of a request's head; above: 431
+MAX_FIELDS = 100
+MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
+
+
+class RequestReader(asyncio.Protocol):
+    """`incoming` is being parsed, `current` is being served, `queue` holds pipelined requests between them."""
+
+    __slots__ = (
+        "_head_bytes",
+        "_parser",
+        "_stopped",
+        "active",
+        "current",
+        "head_since",
+        "incoming",
+        "peer",
+        "queue",
+        "server",
+        "transport",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.transport: asyncio.Transport | None = None
+        self.peer = ""
+        self.incoming: Exchange | None = None
+        self.current: Exchange | None = None
+        self.queue: deque[Exchange] = deque()
+        self.active = time.monotonic()
+        self.head_since = 0.0  # monotonic; 0: no head is being read
+        self._head_bytes = 0
+        self._parser = httptools.HttpRequestParser(self)
+        self._stopped = False  # nothing more is parsed
+
+    # --- the serving half
+
+    def new_exchange(self) -> Exchange:
+        raise NotImplementedError
+
+    def begin(self, exchange: Exchange) -> None:
+        raise NotImplementedError
+
+    def advance(self) -> None:
+        """Serves what is queued, as far as it goes."""
+        raise NotImplementedError
+
+    def break_off(self, exchange: Exchange, error: GatewayError) -> None:
+        """The body of the request in service cannot be read to its end."""
+        raise NotImplementedError
+
+    def pass_on(self, exchange: Exchange, data: bytes) -> None:
+        """A part of the body, framed as it goes upstream."""
+        raise NotImplementedError
+
+    def regulate(self) -> None:
+        """Pauses or resumes reading."""
+        raise NotImplementedError
+
+    # --- bytes
+
+    def data_received(self, data: bytes) -> None:
+        self.active = time.monotonic()
+        if self._stopped:
+            return
+        if self.head_since or self.incoming is None:
+            self._head_bytes += len(data)
+        while data:
+            try:
+                self._parser.feed_data(data)
+                if self.head_since and self._head_bytes > MAX_HEAD:
+                    raise FieldsTooLarge(f"the head is larger than {MAX_HEAD} bytes")
+            except httptools.HttpParserUpgrade as upgrade:  # no protocol is switched: what follows is the next request
+                data = b"" if self._stopped else data[upgrade.args[0] :]
+                continue
+            except httptools.HttpParserError as error:
+                self.fault(fault_of(error))
+            except GatewayError as error:
+                self.fault(error)
+            return
+
+    def fault(self, error: GatewayError) -> None:
+        """What cannot be read is answered in its turn, and is the last thing read."""
+        self._stopped = True
+        self.head_since = 0.0
+        exchange, self.incoming = self.incoming, None
+        if exchange is None:
+            exchange = self.new_exchange()
+        exchange.keep = False
+        if exchange is self.current:
+            self.break_off(exchange, error)
+        elif exchange.discard:  # it has been answered
+            self.close()
+        else:
+            if exchange not in self.queue:
+                self.queue.append(exchange)
+            exchange.fault = error
+            self.advance()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    # --- parser callbacks, in their order
+
+    def on_message_begin(self) -> None:
+        if len(self.queue) >= MAX_PIPELINED:
+            raise BadRequest("too many pipelined requests")
+        self.incoming = self.new_exchange()
+        self.head_since = self.active
+
+    def on_url(self, url: bytes) -> None:
+        assert self.incoming is not None
+        self.incoming.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.head_since:
+            return  # a trailer: nothing upstream asked for it
+        exchange = self.incoming
+        assert exchange is not None
+        name = name.lower()
+        kind = REQUEST_KINDS[name]
+        if kind is Kind.PASS:
+            exchange.fields += (name, b": ", value, b"\r\n")
+        elif kind is Kind.AUTHORIZATION:
+            exchange.authorization.append(value)
+            exchange.fields += (name, b": ", value, b"\r\n")
+        elif kind is not Kind.DROP:
+            exchange.special.append((kind, value))
+
+    def on_headers_complete(self) -> None:
+        exchange = self.incoming
+        assert exchange is not None
+        self.head_since = 0.0
+        self._head_bytes = 0
+        if len(exchange.fields) > 4 * MAX_FIELDS:
+            raise FieldsTooLarge(f"more than {MAX_FIELDS} header fields")
+        parser = self._parser
+        exchange.read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
+        if self.current is None and not self.queue:
+            self.begin(exchange)
+        else:
+            self.queue.append(exchange)
+            self.regulate()
+
+    def on_body(self, data: bytes) -> None:
+        exchange = self.incoming
+        assert exchange is not None
+        exchange.bytes_in += len(data)
+        if not exchange.discard:
+            self.pass_on(exchange, b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
+
+    def on_message_complete(self) -> None:
+        exchange, self.incoming = self.incoming, None
+        assert exchange is not None
+        exchange.complete = True
+        if exchange.chunked and not exchange.discard:
+            self.pass_on(exchange, b"0\r\n\r\n")
+        if self.server.draining or not exchange.keep:
+            self._stopped = True  # nothing after a last request is looked at
+
+
+def fault_of(error: httptools.HttpParserError) -> GatewayError:
+    """What a parser error means: a refusal raised in a callback, a bug in one, or malformed HTTP."""
+    cause = error.__context__
+    if isinstance(cause, GatewayError):
+        return cause
+    if cause is not None and not isinstance(cause, httptools.HttpParserError):
+        log.error("a callback failed", exc_info=cause)
+        return GatewayError("the request could not be handled")
+    return BadRequest("the request is not valid HTTP/1.1")

@@ -1,0 +1,89 @@
+"""What a worker's connections share: the gate, the pools, the clocks, and the stop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.gate import Gate
+from gateway.model import Service
+from gateway.proxy.client import ClientConnection
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.pool import Pool
+
+SWEEP = 0.25  # seconds between looks at the clocks
+GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTimeouts:
+    """Seconds a client may take: for a head, between bytes of a refused body, between requests."""
+
+    head: float = 10.0
+    body: float = 30.0
+    keep_alive: float = 75.0
+
+
+class Server:
+    """`gate` and `pools` may be replaced while it serves; each request uses those of its start."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        pools: Mapping[Service, Pool],
+        record: Callable[[Exchange], None],
+        timeouts: ClientTimeouts | None = None,
+    ) -> None:
+        """`record` gets each exchange once, after its last byte, also on failure."""
+        self.gate = gate
+        self.pools = pools
+        self.record = record
+        self.timeouts = timeouts or ClientTimeouts()
+        self.connections: set[ClientConnection] = set()
+        self.draining = False
+        self._listeners: list[asyncio.Server] = []
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._sweeps = 0
+
+    async def listen(self, sock: socket.socket) -> None:
+        """Serves on a bound socket."""
+        loop = asyncio.get_running_loop()
+        self._listeners.append(await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=4096))
+        if self._sweeping is None:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        for connection in list(self.connections):
+            connection.sweep(now)
+        self._sweeps += 1
+        if self._sweeps % 4 == 0:
+            for pool in set(self.pools.values()):
+                pool.sweep(now)
+                pool.reload_certificates()
+        self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
+
+    async def drain(self, seconds: float) -> int:
+        """Takes no connection, finishes requests in flight, closes; returns how many had to be cut."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        await asyncio.sleep(GRACE)
+        deadline = time.monotonic() + seconds
+        while self.connections and time.monotonic() < deadline:
+            for connection in list(self.connections):
+                connection.drain()
+            await asyncio.sleep(0.02)
+        cut = list(self.connections)
+        for connection in cut:
+            if connection.transport is not None:
+                connection.transport.abort()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for pool in set(self.pools.values()):
+            pool.close()
+        await asyncio.sleep(0)
+        return len(cut)
