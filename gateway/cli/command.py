@@ -1,0 +1,48 @@
+"""The command itself: its verbs, `--version`, and what an error looks like."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway.cli import keys, plans, start, version
+from gateway.cli.output import tell
+
+
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=version.show_and_exit, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """An API gateway: identities checked, plans counted exactly, traffic forwarded over mutual TLS."""
+
+
+def command() -> typer.Typer:
+    """The command with all its verbs."""
+    app = typer.Typer(
+        epilog="Start here:  gateway dev   ·   then:  gateway run plans/",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(options)
+    app.command(epilog="Example:  gateway dev --once")(start.dev)
+    app.command(epilog="Example:  gateway run plans/")(start.run)
+    app.command(epilog="Example:  gateway validate plans/ -o json")(plans.validate)
+    app.command(epilog="Example:  gateway schema > plans.schema.json")(plans.schema)
+    app.add_typer(keys.app, name="keys")
+    app.command(epilog="Example:  gateway version -o json")(version.version)
+    return app
+
+
+def main() -> None:
+    """Run the command with the process's arguments, and exit with its code."""
+    try:
+        command()(prog_name="gateway")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        tell(f"gateway: {place}{error.strerror or error}")
+        sys.exit(1)

@@ -1,0 +1,33 @@
+"""`gateway dev` and `gateway run`: the verbs that carry traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.plans import Folder, read
+
+
+def run(folder: Folder) -> None:
+    """Serve the plans in DIR until SIGTERM; then finish the requests in flight and exit 0.
+
+    Where the plans have problems, each is shown on stderr and nothing is started.
+    """
+    config = read(folder)
+    from gateway import supervisor
+
+    raise typer.Exit(supervisor.run(config, folder))
+
+
+def dev(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", exists=True, file_okay=False, help="The folder of YAML files.")
+    ] = Path("plans"),
+    once: Annotated[bool, typer.Option("--once", help="Exit after the demonstration, instead of staying up.")] = False,
+) -> None:
+    """Try the gateway on this machine: store, identity provider, mutual-TLS services and clients all included."""
+    from gateway.devkit.dev import run_dev
+
+    raise typer.Exit(run_dev(plans=folder, once=once))
