@@ -20,11 +20,11 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "errors": {"model"},
     "http": {"model", "errors"},
     "gate": {"model", "errors"},
-    "config": CORE,
+    "config": CORE | {"routing"},  # what a pattern is
     "routing": CORE,
     "identity": CORE,
     "policies": CORE,
-    "proxy": CORE,
+    "proxy": CORE | {"gate"},  # its server asks the gate; nothing comes back
     "telemetry": CORE,
     "store": CORE,
     "quota": CORE | {"store"},
