@@ -1,0 +1,1 @@
+"""Passport: credentials → identity. Extraction is apart from verification; nothing here serves HTTP."""

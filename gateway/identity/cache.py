@@ -1,0 +1,52 @@
+"""Tokens that one provider's checks have verified, so that a token is verified once and then recognised.
+
+The key is the SHA-256 of the whole token, and each provider has its own cache: an entry says that *these* checks
+passed. Refused tokens are not remembered, so no flood of them can push out a good one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gateway.model import Identity
+
+TOKENS = 20_000  # one is about 3 KB
+
+
+class Entry(NamedTuple):
+    """What a token proved, until when (Unix seconds), and the key that verified it."""
+
+    identity: Identity
+    expires: float
+    key: tuple[object, ...]
+
+
+class TokenCache:
+    """Bounded; the oldest entry makes room."""
+
+    def __init__(self, size: int = TOKENS) -> None:
+        self._size = size
+        self._entries: dict[bytes, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, digest: bytes, now: float) -> Identity | None:
+        """The identity that a token of this digest proved, never past its `exp`."""
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        if now < entry[1]:
+            return entry[0]
+        del self._entries[digest]
+        return None
+
+    def put(self, digest: bytes, entry: Entry) -> None:
+        """Remember a verified token."""
+        if len(self._entries) >= self._size and digest not in self._entries:
+            del self._entries[next(iter(self._entries))]
+        self._entries[digest] = entry
+
+    def retain(self, keys: frozenset[tuple[object, ...]]) -> None:
+        """Forget the tokens whose key is not among these: it was withdrawn."""
+        self._entries = {digest: entry for digest, entry in self._entries.items() if entry.key in keys}

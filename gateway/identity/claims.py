@@ -1,0 +1,135 @@
+"""What an access token must claim (RFC 7519, RFC 9068, RFC 8725 3), and the identity that it then proves."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gateway.identity.refusals import InvalidToken
+from gateway.identity.token import Token
+from gateway.model import Identity, Oidc
+
+LEEWAY = 30.0  # seconds that clocks may differ; RFC 8725 permits a few minutes at most
+LATEST = 253_402_300_799  # the last second of the year 9999
+NAME_LENGTH = 255  # of `sub` (OpenID Connect Core 2), and of what else names someone
+
+_ABSENT = object()
+
+
+class Rules(NamedTuple):
+    """What one provider's tokens are held against."""
+
+    provider: str
+    issuer: str
+    audience: frozenset[str]
+
+    @classmethod
+    def of(cls, oidc: Oidc) -> Rules:
+        return cls(oidc.name, oidc.issuer, frozenset(oidc.audience))
+
+
+def check(token: Token, rules: Rules, now: float) -> None:
+    """Everything but the signature; raises InvalidToken. `now` in Unix seconds."""
+    claims = token.claims
+    if claims.get("iss") != rules.issuer:
+        raise InvalidToken("issuer_wrong", "the token is from another issuer")
+    _check_type(token.header, claims)
+    if "cnf" in claims:
+        raise InvalidToken("token_bound", "tokens bound to a key or certificate are not supported yet")
+    _check_times(claims, now)
+    _check_audience(claims, rules)
+    _check_names(claims)
+
+
+def _check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """Access tokens only: Keycloak's say so by the claim `typ`, RFC 9068's by the header."""
+    kind = header.get("typ")
+    kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
+    declared = claims.get("typ", _ABSENT)
+    if declared == "Bearer" and kind in {"jwt", "at+jwt"}:
+        return
+    if declared is not _ABSENT or kind != "at+jwt":
+        raise InvalidToken("token_type_wrong", "the token is not an access token")
+
+
+def _check_times(claims: dict[str, Any], now: float) -> None:
+    if _time(claims, "exp", required=True) <= now - LEEWAY:
+        raise InvalidToken("token_expired", "the token has expired")
+    if _time(claims, "nbf") > now + LEEWAY:
+        raise InvalidToken("token_not_yet_valid", "the token is not valid yet")
+    if _time(claims, "iat") > now + LEEWAY:
+        raise InvalidToken("token_not_yet_valid", "the token is issued in the future")
+
+
+def _time(claims: dict[str, Any], name: str, *, required: bool = False) -> float:
+    value = claims.get(name, _ABSENT if required else 0)
+    if type(value) not in (int, float) or not 0 <= value <= LATEST:  # a bool is an int to isinstance
+        raise InvalidToken("token_malformed", f"{name} is not a time")
+    return float(value)
+
+
+def _check_audience(claims: dict[str, Any], rules: Rules) -> None:
+    if "aud" not in claims:
+        raise InvalidToken("audience_missing", "the token has no audience", hint=_mapper(rules))
+    if rules.audience.isdisjoint(audiences(claims)):
+        raise InvalidToken("audience_wrong", "the token is for another audience", hint=_mapper(rules))
+
+
+def _mapper(rules: Rules) -> str:
+    return (
+        f"in Keycloak, give the client, or a client scope of it, a mapper of type Audience (oidc-audience-mapper) with "
+        f"'Included Custom Audience' {min(rules.audience, default='')!r} and 'Add to access token' on "
+        f"('Add to lightweight access token' too, if the client uses those)"
+    )
+
+
+def audiences(claims: dict[str, Any]) -> list[str]:
+    """`aud` as a list (RFC 7519 4.1.3); raises InvalidToken for another shape."""
+    value = claims.get("aud", [])
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidToken("token_malformed", "aud is neither a string nor a list of strings")
+    return names
+
+
+def _check_names(claims: dict[str, Any]) -> None:
+    """Names reach headers, logs and counters' keys, so control characters and lone surrogates are refused."""
+    if "sub" not in claims:
+        hint = "in Keycloak, give the client the default client scope 'basic', whose mapper adds sub"
+        raise InvalidToken("subject_missing", "the token names no subject", hint=hint)
+    for name in ("sub", "azp", "client_id"):
+        value = claims.get(name, "-")
+        if not isinstance(value, str) or not 0 < len(value) <= NAME_LENGTH or not value.isprintable():
+            raise InvalidToken("token_malformed", f"{name} is not a name")
+
+
+def identity_of(claims: dict[str, Any], provider: str) -> Identity:
+    """The identity that checked claims prove."""
+    return Identity(
+        subject=claims["sub"],
+        client_id=claims.get("azp", claims.get("client_id")),
+        roles=frozenset(_roles(claims)),
+        issuer=claims["iss"],
+        expires=float(claims["exp"]),
+        claims=claims,
+        proof=(f"jwt:{provider}",),
+    )
+
+
+def _roles(claims: dict[str, Any]) -> list[str]:
+    """Keycloak's realm roles, and clients' as `client:role`.
+
+    A role with `:` in its own name could be taken for another client's, so it is left out.
+    """
+    roles = _names(claims.get("realm_access"))
+    clients = claims.get("resource_access")
+    for client, access in clients.items() if isinstance(clients, dict) else ():
+        roles += [f"{client}:{role}" for role in _names(access)]
+    return roles
+
+
+def _names(access: object) -> list[str]:
+    """The roles of `{"roles": […]}`; any other shape has none."""
+    roles = access.get("roles") if isinstance(access, dict) else None
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        return []
+    return [role for role in roles if ":" not in role]

@@ -1,0 +1,111 @@
+"""Extraction: what a request presents, of what a service accepts. Nothing is verified here.
+
+A bearer token is taken from Authorization only (RFC 6750 2.1): in a query it would end up in logs. A credential given
+twice is ambiguous and refused, because another reader might take the other one.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote_to_bytes
+
+from gateway.identity.refusals import Invalid
+from gateway.model import Accept, KeyPlace
+
+_SCHEME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # an auth-scheme is a token (RFC 9110 11.1)
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class Ask(Protocol):
+    """What extraction needs of a request. `query` is as sent, without `?`."""
+
+    query: bytes
+
+    def header(self, name: bytes) -> list[bytes]:
+        """All values of the field `name` (lower case), in order."""
+
+
+class Presented(NamedTuple):
+    """A bearer token, and keys by place."""
+
+    token: bytes | None
+    keys: tuple[tuple[KeyPlace, bytes], ...]
+
+
+Reader = Callable[[Ask], bytes | None]
+
+
+class Extractor:
+    """Reads the credentials that a service's `accept` lines name."""
+
+    def __init__(self, accept: tuple[Accept, ...]) -> None:
+        places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
+        self._bearer = any(line.jwt is not None for line in accept)
+        self._readers = tuple((place, reader(place)) for place in places)
+
+    def __call__(self, ask: Ask) -> Presented:
+        """Raises Invalid for what cannot be read, or is given twice."""
+        token = _scheme(ask, b"bearer") if self._bearer else None
+        found = [(place, read(ask)) for place, read in self._readers]
+        return Presented(token, tuple((place, key) for place, key in found if key is not None))
+
+
+def reader(place: KeyPlace) -> Reader:
+    """How to read the key at a place; None where nothing is presented."""
+    name = place.name.encode()
+    if place.kind == "header":
+        field = name.lower()
+        return lambda ask: _single(ask.header(field), "header field")
+    if place.kind == "query":
+        return lambda ask: _single(list(_parameters(ask.query, name)), "query parameter")
+    part = 0 if place.name == "username" else 1
+    return lambda ask: _basic(ask, part)
+
+
+def _single(values: list[bytes], what: str) -> bytes | None:
+    if len(values) > 1:
+        raise Invalid("credentials_ambiguous", f"the {what} with the credential is given more than once")
+    return values[0] if values else None
+
+
+def _parameters(query: bytes, name: bytes) -> Iterator[bytes]:
+    """The values of a query parameter, decoded (application/x-www-form-urlencoded)."""
+    if name not in query and b"%" not in query:
+        return
+    for pair in query.split(b"&"):
+        key, _, value = pair.partition(b"=")
+        if unquote_to_bytes(key.replace(b"+", b" ")) != name:
+            continue
+        if _BAD_ESCAPE.search(pair):
+            raise Invalid("credentials_malformed", "the query parameter with the API key is not well encoded")
+        yield unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _scheme(ask: Ask, scheme: bytes) -> bytes | None:
+    """What follows the scheme in Authorization; None: absent, or another scheme's (RFC 9110 11.4)."""
+    field = _single(ask.header(b"authorization"), "Authorization field")
+    if field is None:
+        return None
+    found, _, rest = field.partition(b" ")
+    if not _SCHEME.fullmatch(found):
+        raise Invalid("credentials_malformed", "the Authorization field does not begin with a scheme")
+    return rest.strip(b" ") if found.lower() == scheme else None
+
+
+def _basic(ask: Ask, part: int) -> bytes | None:
+    """The user-id (0) or the password (1) of RFC 7617."""
+    text = _scheme(ask, b"basic")
+    if text is None:
+        return None
+    try:
+        pair = a2b_base64(text, strict_mode=True)
+    except Base64Error:
+        pair = b""
+    if b":" not in pair or _CONTROL.search(pair):
+        raise Invalid("credentials_malformed", "the Basic credentials cannot be read")
+    return pair.split(b":", 1)[part]

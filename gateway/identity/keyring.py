@@ -1,0 +1,166 @@
+"""The life of one provider's keys: fetched, kept fresh, asked for again when a token names one that is not here.
+
+States: no keys yet (requests are told 503) → keys → keys while the provider is away (the last good set stays).
+One fetch is under way at a time, and all who wait share it. Tokens can cause REFETCHES at once and then one per
+REFETCH_SECONDS, whatever they name, so that nobody can turn the gateway against the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gateway.identity.jwks import FetchFailed
+from gateway.identity.keys import KeySet
+
+REFRESH_SECONDS = 300.0  # a withdrawn key dies within this
+RETRY_SECONDS = 15.0  # the longest pause between attempts while the provider is away
+REFETCHES = 2
+REFETCH_SECONDS = 30.0
+UNKNOWN_SECONDS = 60.0  # an unknown `kid` is not asked for again before
+UNKNOWN_KIDS = 1_000
+WAITERS = 1_000
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+class Source(Protocol):
+    """Where keys come from; both raise FetchFailed."""
+
+    async def fetch(self) -> KeySet: ...
+    async def refetch(self) -> KeySet: ...
+
+
+class KeyRing:
+    """One provider's keys. `changed` hears each new set."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        changed: Callable[[KeySet], None],
+        *,
+        clock: Callable[[], float],
+        sleep: Sleep,
+        log: logging.Logger,
+    ) -> None:
+        self.keys = KeySet()
+        self._name = name
+        self._source = source
+        self._changed = changed
+        self._clock = clock
+        self._sleep = sleep
+        self._log = log
+        self._failure: str | None = "not asked yet"
+        self._failures = 0
+        self._flight: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._waiting: list[tuple[str, Callable[[], None]]] = []
+        self._unknown: dict[str, float] = {}  # kid → when it may be asked for again
+        self._budget = float(REFETCHES)
+        self._budget_at = clock()
+
+    async def start(self) -> None:
+        """Try once, then keep fresh in the background."""
+        await self._fly(self._source.fetch)
+        self._keeper = asyncio.create_task(self._keep_fresh(), name=f"keys of {self._name}")
+
+    async def close(self) -> None:
+        """Stop; whoever waits is told."""
+        self._failure = "closing"
+        tasks = [task for task in (self._keeper, self._flight) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def settles(self, kid: str | None) -> bool:
+        """Whether a `kid` that is not here is nowhere: the last answer was good, and no newer one is under way."""
+        if self.keys.knows(kid):
+            return True
+        asked = kid is not None and self._clock() < self._unknown.get(kid, 0)
+        return asked or (self._failure is None and self._flight is None)
+
+    def problem(self) -> str | None:
+        """Why no token can be verified; None: all is well, or the last good keys serve."""
+        return None if self.keys else f"no keys yet: {self._failure}"
+
+    def refetch(self, kid: str, done: Callable[[], None]) -> bool:
+        """Ask the provider again because a token names `kid`. True: `done` hears the end, once; False: not now."""
+        now = self._clock()
+        if now < self._unknown.get(kid, 0) or len(self._waiting) >= WAITERS:
+            return False
+        if self._flight is None and not self._permitted(now):
+            return False
+        self._waiting.append((kid, done))
+        self._fly(self._source.refetch)
+        return True
+
+    def _permitted(self, now: float) -> bool:
+        """A token bucket: REFETCHES at once, then one per REFETCH_SECONDS."""
+        earned = max(0.0, now - self._budget_at) / REFETCH_SECONDS
+        self._budget = min(float(REFETCHES), self._budget + earned)
+        self._budget_at = now
+        if self._budget < 1:
+            return False
+        self._budget -= 1
+        return True
+
+    def _fly(self, fetch: Callable[[], Awaitable[KeySet]]) -> asyncio.Task[None]:
+        """The fetch that is under way, else this one."""
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._run(fetch), name=f"fetch keys of {self._name}")
+        return self._flight
+
+    async def _run(self, fetch: Callable[[], Awaitable[KeySet]]) -> None:
+        try:
+            self._adopt(await fetch())
+        except FetchFailed as error:
+            self._fail(str(error))
+        except Exception:  # a fault of ours must not end the refreshing
+            self._log.exception("identity %s: keys could not be read", self._name)
+            self._fail("internal error")
+        finally:
+            self._flight = None
+            self._tell()
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self._sleep(self._pause())
+            await self._fly(self._source.fetch)
+
+    def _pause(self) -> float:
+        """Jitter keeps many gateways from asking at once."""
+        if not self._failures:
+            return REFRESH_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load, guards nothing
+        return float(min(2.0 ** min(self._failures, 10), RETRY_SECONDS) * random.uniform(0.5, 1.0))  # noqa: S311
+
+    def _adopt(self, keys: KeySet) -> None:
+        if keys.identities != self.keys.identities:
+            self._log.info("identity %s: %d keys", self._name, len(keys), extra={"provider": self._name})
+        self.keys = keys
+        self._changed(keys)
+        if not keys:
+            self._fail("the provider publishes no key that can be used")
+            return
+        self._failure, self._failures = None, 0
+
+    def _fail(self, why: str) -> None:
+        self._failures += 1
+        if why != self._failure:
+            self._log.warning("identity %s: %s", self._name, why, extra={"provider": self._name})
+        self._failure = why
+
+    def _tell(self) -> None:
+        """Through the loop, so that no one's fault reaches another."""
+        waiting, self._waiting = self._waiting, []
+        again = self._clock() + UNKNOWN_SECONDS
+        loop = asyncio.get_running_loop()
+        for kid, done in waiting:
+            if self._failure is None and not self.keys.knows(kid):
+                self._unknown[kid] = again
+            loop.call_soon(done)
+        while len(self._unknown) > UNKNOWN_KIDS:
+            del self._unknown[next(iter(self._unknown))]

@@ -1,0 +1,97 @@
+"""Why credentials are refused: one exception, its codes, the challenges and the log line.
+
+Codes are stable. Status 401 unless noted:
+
+| code | meaning |
+| --- | --- |
+| `credentials_missing` | nothing that the service accepts was presented, or not all of any `accept` line |
+| `credentials_malformed` | an Authorization field, or a key's place in the query, that cannot be read |
+| `credentials_ambiguous` | 400: a credential presented twice |
+| `credentials_differ` | 403: two keys that name different applications |
+| `api_key_invalid` | not a key of any application |
+| `token_malformed` | not a compact JWS in canonical form, or a claim of the wrong type |
+| `token_header_refused` | a header parameter that is not taken: crit b64 jwk jku x5u x5c |
+| `token_type_wrong` | an ID, refresh or logout token, or one that does not say that it is an access token |
+| `token_bound` | bound to a key or certificate (`cnf`), which is not supported yet |
+| `issuer_wrong` | not issued by a provider that the service accepts |
+| `audience_missing`, `audience_wrong` | `aud` is absent, or names others |
+| `token_expired`, `token_not_yet_valid` | `exp`; `nbf` or `iat` |
+| `subject_missing` | `sub` is absent |
+| `algorithm_refused` | `alg` is not one that the issuer, or the key, may use |
+| `key_unknown` | the provider publishes no such key |
+| `signature_invalid` | the signature does not verify |
+| `identity_unavailable` | 503: the provider's keys cannot be had, so nobody can say |
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+LOG_EVERY = 1.0  # seconds between two lines of one service and code: a flood writes one line a second
+
+
+class Invalid(Exception):
+    """A presented credential that must be refused. `hint` is for the operator's log, never for the client."""
+
+    def __init__(self, code: str, detail: str, *, hint: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+
+
+class InvalidToken(Invalid):
+    """A bearer token that must be refused: RFC 6750 has it told in the challenge."""
+
+
+def quoted(value: str) -> str:
+    """A quoted-string (RFC 9110 5.6.4)."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+class Challenges(NamedTuple):
+    """What WWW-Authenticate offers for one service (RFC 9110 11.6.1, RFC 6750 3, RFC 7617 2)."""
+
+    realm: str
+    bearer: bool
+    basic: bool
+    places: tuple[str, ...]  # of keys elsewhere, as `header="X-Api-Key"`
+
+    def missing(self) -> tuple[str, ...]:
+        """For a request without credentials: no error is told (RFC 6750 3.1)."""
+        return self._all("")
+
+    def invalid(self, detail: str) -> tuple[str, ...]:
+        """For a token that was presented and refused."""
+        return self._all(f', error="invalid_token", error_description={quoted(detail)}')
+
+    def _all(self, error: str) -> tuple[str, ...]:
+        realm = f"realm={quoted(self.realm)}"
+        offers = [f"Bearer {realm}{error}"] if self.bearer else []
+        if self.basic:
+            offers.append(f'Basic {realm}, charset="UTF-8"')
+        return tuple(offers) or tuple(f"ApiKey {realm}, {place}" for place in self.places)
+
+
+class Reporter:
+    """One structured log line for a refusal, with the reason and nothing of the credential."""
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._spoken: dict[tuple[str, str], tuple[float, int]] = {}  # (service, code) → when, how many unsaid since
+
+    def refused(self, service: str, code: str, detail: str, hint: str = "") -> None:
+        """At most one line per LOG_EVERY for each service and code; it tells how many went unsaid."""
+        now = self._clock()
+        when, unsaid = self._spoken.get((service, code), (float("-inf"), 0))
+        if 0 <= now - when < LOG_EVERY:
+            self._spoken[service, code] = (when, unsaid + 1)
+            return
+        self._spoken[service, code] = (now, 0)
+        extra = {"service": service, "code": code, "reason": detail, "hint": hint, "unsaid": unsaid}
+        text = f"refused: {detail}; {hint}" if hint else f"refused: {detail}"
+        self._log.log(logging.WARNING if hint else logging.INFO, "service %s: %s", service, text, extra=extra)
