@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -15,30 +14,28 @@ from starlette.types import ASGIApp
 HOST = "127.0.0.1"
 
 
-class PortTaken(Exception):
-    """Somebody else listens there."""
+class CannotListen(Exception):
+    """An address cannot be had: it is in use, or not this machine's."""
 
 
 def listener(port: int = 0, host: str = HOST) -> socket.socket:
-    """A bound socket; 0: any free port. Raises PortTaken."""
+    """A listening socket; 0: any free port. Raises CannotListen."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
-        sock.listen()  # without it, SO_REUSEADDR would let two bind the same port
+        sock.listen()  # at once: until then, SO_REUSEADDR lets others bind the same port
     except OSError as error:
         sock.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(f"{host}:{port} is in use") from error
-        raise
+        raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return sock
 
 
 def listener_near(port: int) -> socket.socket:
-    """A socket bound to `port`, or to a free one if that is taken."""
+    """A socket listening on `port`, or on a free one if that is taken."""
     try:
         return listener(port)
-    except PortTaken:
+    except CannotListen:
         return listener()
 
 

@@ -1,0 +1,194 @@
+"""The demonstration: commands to paste, what they really answer, a client over its limit, and the alert of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+from rich.text import Text
+
+from gateway.devkit.provider import MOBILE, SHOP
+from gateway.devkit.receiver import Receiver
+
+VARIABLES = {MOBILE: "TOKEN", SHOP: "SHOP_TOKEN"}  # the shell variables of the clients' tokens
+TOLD = ("content-type", "www-authenticate", "retry-after", "ratelimit-policy", "ratelimit")
+MOST = 150  # requests that the demonstration spends on reaching a limit
+ROOM = 2.0  # seconds of the current minute that it wants for that
+PATIENCE = 10.0  # seconds that an alert may take
+BINS = (80, 100)  # percentages that must be told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where everything is. `secrets` are the clients'."""
+
+    gateway: str
+    admin: str
+    issuer: str
+    orders: str
+    stock: str
+    alerts: str
+    secrets: Mapping[str, str]
+    receiver: Receiver
+    log: Path
+
+
+class Unexpected(Exception):
+    """The demonstration did not go as it should."""
+
+
+class Demo:
+    """One run of it. Commands and answers go to `out`, progress to `progress`."""
+
+    def __init__(self, stage: Stage, http: httpx2.AsyncClient, out: Console, progress: Console) -> None:
+        self._stage = stage
+        self._http = http
+        self._out = out
+        self._progress = progress
+        self._tokens: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """All scenes; raises Unexpected where an answer is not the promised one."""
+        await self.permitted()
+        await self.anonymous()
+        await self.outside_the_plan()
+        await self.around_the_gateway()
+        await self.over_the_limit()
+        await self.alerted()
+
+    async def permitted(self) -> None:
+        self._title("A client with a token: checked, counted, forwarded over mutual TLS")
+        await self._token(MOBILE)
+        await self._get("/orders", MOBILE, expect=200)
+        await self._get("/stock/tea", MOBILE, expect=200)
+
+    async def anonymous(self) -> None:
+        self._title("Without a token")
+        await self._get("/orders", None, expect=401)
+
+    async def outside_the_plan(self) -> None:
+        self._title("Another client, whose plan does not have this service")
+        await self._token(SHOP)
+        await self._get("/stock/tea", SHOP, expect=403)
+
+    async def around_the_gateway(self) -> None:
+        """Without the gateway's certificate, the service ends the connection."""
+        self._title("Around the gateway")
+        self._command(f"curl -sS --insecure {self._stage.orders}/orders")
+        try:
+            await self._http.get(f"{self._stage.orders}/orders")
+        except httpx2.TransportError as error:
+            self._answer(f"refused: {error}")
+        else:
+            raise Unexpected("the service answered a client without certificate")
+
+    async def over_the_limit(self) -> None:
+        """Goes on until the limit refuses: in a new minute there is simply more to spend."""
+        self._title("The same client goes over its limit")
+        await self._room_in_this_minute()
+        url, headers = f"{self._stage.gateway}/orders", self._authorization(SHOP)
+        self._command(self._curl(url, SHOP))
+        granted = 0
+        while (answer := await self._http.get(url, headers=headers)).status_code == 200 and granted < MOST:
+            granted += 1
+        self._answer(f"{granted} × 200, then:")
+        self._show(answer, expect=429)
+
+    async def alerted(self) -> None:
+        self._title("The alerts of it, signed, at the receiver")
+        self._command(f"curl -s {self._stage.alerts}")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                messages = await self._stage.receiver.wait_for(lambda all_: set(BINS) <= thresholds(all_))
+        except TimeoutError:
+            raise Unexpected(
+                f"of the alerts at {BINS} %, only {thresholds(self._stage.receiver.messages)} came"
+            ) from None
+        for message in messages:
+            data = message["data"]
+            self._answer(f"{data['threshold']} %: {data['application']} under plan {data['plan']}: {data['text']}")
+
+    async def _token(self, client: str) -> None:
+        """A token as the printed command gets it."""
+        url = f"{self._stage.issuer}/protocol/openid-connect/token"
+        secret = self._stage.secrets[client]
+        extract = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
+        fetch = f"curl -s -u {client}:{secret} -d grant_type=client_credentials {url}"
+        self._command(f"{VARIABLES[client]}=$({fetch} | {extract})")
+        answer = await self._http.post(url, data={"grant_type": "client_credentials"}, auth=(client, secret))
+        self._tokens[client] = answer.raise_for_status().json()["access_token"]
+
+    async def _get(self, path: str, client: str | None, *, expect: int) -> None:
+        url = self._stage.gateway + path
+        self._command(self._curl(url, client))
+        headers = {} if client is None else self._authorization(client)
+        self._show(await self._http.get(url, headers=headers), expect=expect)
+
+    def _authorization(self, client: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._tokens[client]}"}
+
+    def _curl(self, url: str, client: str | None) -> str:
+        header = "" if client is None else f'-H "Authorization: Bearer ${VARIABLES[client]}" '
+        return f"curl -i {header}{shlex.quote(url)}"
+
+    async def _room_in_this_minute(self) -> None:
+        """Only for tidiness: a limit per minute is then reached without a new minute in between."""
+        left = 60 - time.time() % 60
+        if left < ROOM:
+            with self._progress.status("waiting for the next minute"):
+                await asyncio.sleep(left)
+
+    def _show(self, answer: httpx2.Response, *, expect: int) -> None:
+        style = "green" if answer.status_code < 400 else "yellow"
+        self._answer(f"{answer.http_version} {answer.status_code} {answer.reason_phrase}", style)
+        for name in TOLD:
+            if name in answer.headers:
+                self._answer(f"{name}: {answer.headers[name]}")
+        self._answer(answer.text)
+        if answer.status_code != expect:
+            raise Unexpected(f"{answer.request.url} answered {answer.status_code} in place of {expect}")
+
+    def _title(self, text: str) -> None:
+        self._out.print(Text(f"\n{text}", "bold"), soft_wrap=True)
+
+    def _command(self, text: str) -> None:
+        self._out.print(Text(text, "cyan"), soft_wrap=True)
+
+    def _answer(self, text: str, style: str = "") -> None:
+        for line in text.splitlines():
+            self._out.print(Text(f"    {line}", style), soft_wrap=True)
+
+
+def thresholds(messages: list[Any]) -> set[int]:
+    """The percentages that alerts told."""
+    return {message["data"]["threshold"] for message in messages}
+
+
+def introduce(out: Console, stage: Stage, seconds: float) -> None:
+    """What runs where."""
+    for name, where in (
+        ("gateway", stage.gateway),
+        ("admin", f"{stage.admin}  (/healthz /readyz /metrics)"),
+        ("provider", stage.issuer),
+        ("orders", f"{stage.orders}  (mutual TLS)"),
+        ("stock", f"{stage.stock}  (mutual TLS)"),
+        ("alerts", stage.alerts),
+    ):
+        out.print(Text.assemble((f"{name:10}", "bold"), where), soft_wrap=True)
+    out.print(f"ready in {seconds:.1f} s")
+
+
+def invite(out: Console, stage: Stage) -> None:
+    """What to try next."""
+    out.print(Text("\nEverything stays up; the commands above can be pasted into another terminal.", "bold"))
+    out.print(Text(f"Metrics:   curl -s {stage.admin}/metrics"), soft_wrap=True)
+    out.print(Text(f"The log:   tail -f {shlex.quote(str(stage.log))}"), soft_wrap=True)
+    out.print("Tokens last 5 minutes; fetch a new one in the same way.")
+    out.print("Ctrl-C stops everything.")
