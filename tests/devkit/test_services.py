@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.devkit.certificates import Authority, Pair, client_context, server_context
-from gateway.devkit.servers import PortTaken, listener, listener_near, port_of, serving
+from gateway.devkit.servers import CannotListen, listener, listener_near, port_of, serving
 from gateway.devkit.services import orders_app, stock_app
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -147,7 +147,7 @@ async def test_stock_tells_the_quantity_and_who_asked() -> None:
 async def test_a_taken_port_is_an_error_or_replaced_by_a_free_one() -> None:
     with listener() as taken:
         port = port_of(taken)
-        with pytest.raises(PortTaken, match=f"127.0.0.1:{port} is in use"):
+        with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: Address already in use"):
             listener(port)
         with listener_near(port) as other:
             assert port_of(other) != port
