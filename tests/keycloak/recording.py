@@ -1,0 +1,56 @@
+"""Keycloak's tokens as a file, for the tests that have no Keycloak.
+
+`python -m tests.keycloak.recording` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import httpx2
+
+from . import distribution, server
+from .demo import create_demo, dpop_token, sign_in
+from .realms import Admin, Json, Realm, Token
+
+FILE = Path(__file__).parents[1] / "identity" / "fixtures" / "keycloak-26.json"
+HOST = {"Host": "sso.example.com"}  # Keycloak names its issuer after it, so the file holds no random port
+OF_CLIENTS = ("mobile-app", "shop-app", "no-audience", "expired", "lightweight", "rfc9068", "es256", "ps256", "eddsa")
+
+
+def tokens_by_kind(realm: Realm) -> dict[str, Token]:
+    """Access tokens under their client's name; then Alice's, and one bound to a key."""
+    mine = {client_id: realm.token(client_id) for client_id in OF_CLIENTS}
+    hers = {kind.removesuffix("_token"): token for kind, token in sign_in(realm).items()}
+    return mine | hers | {"dpop": dpop_token(realm)}
+
+
+def record(realm: Realm) -> Json:
+    """The keys come last: Keycloak makes those of an algorithm when the first token asks for it."""
+    tokens = {kind: token.text for kind, token in tokens_by_kind(realm).items()}
+    discovery = realm.discovery()
+    return {
+        "keycloak": distribution.VERSION,
+        "issuer": discovery["issuer"],
+        "discovery": discovery,
+        "tokens": tokens,
+        "jwks": realm.jwks(),
+    }
+
+
+def main() -> None:
+    home = distribution.install(distribution.default_cache())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server.running(home, Path(folder)) as keycloak,
+        httpx2.Client(headers=HOST, timeout=30) as http,
+    ):
+        recording = record(create_demo(Admin(keycloak.url, keycloak.username, keycloak.password, http)))
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    FILE.write_text(json.dumps(recording, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
