@@ -19,9 +19,9 @@ SCOPES = ("email", "profile")  # Keycloak's default client scopes that are told 
 
 MOBILE = "mobile-app"
 SHOP = "shop-app"
-NO_AUDIENCE = "no-audience-app"
+NO_AUDIENCE = "no-audience"
 
-DEFAULT_REALM_ROLES = (f"default-roles-{REALM}", "offline_access", "uma_authorization")
+DEFAULT_REALM_ROLES = ("offline_access", f"default-roles-{REALM}", "uma_authorization")
 DEFAULT_CLIENT_ROLES = {"account": ("manage-account", "manage-account-links", "view-profile")}
 
 
@@ -117,6 +117,7 @@ class Provider:
             "realm_access": {"roles": [*DEFAULT_REALM_ROLES, *client.roles]},
             "resource_access": {name: {"roles": list(names)} for name, names in roles.items()},
             "scope": " ".join(SCOPES),
+            "email_verified": False,
             "clientHost": "127.0.0.1",
             "preferred_username": f"service-account-{client.id}",
             "clientAddress": "127.0.0.1",
