@@ -1,0 +1,1 @@
+"""The guest book: access log, metrics and the process's own log."""

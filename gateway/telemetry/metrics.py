@@ -1,0 +1,174 @@
+"""What a worker measures: plain integers on the hot path, drained as deltas that the supervisor adds up.
+
+Labels are configured names and fixed reasons only, so that their number is bounded whatever clients send.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from resource import getpagesize
+from typing import TypedDict
+
+from gateway.telemetry.record import Record
+
+# Upper bounds in seconds, inclusive; the last bucket (+Inf) has none.
+BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+MOST_SERIES = 10_000  # a guard against a label that is not as fixed as it should be
+OTHER = "other"
+
+Connections = Mapping[tuple[str, str], int]  # (upstream, "open" | "idle") → connections
+
+
+class Delta(TypedDict):
+    """What happened since the last drain, ready for JSON; `…s` that are gauges say how it is now."""
+
+    requests: list[tuple[str, str, str, str, int]]  # service, plan, status class, reason, how many
+    gateway_seconds: dict[str, tuple[float, list[int]]]  # service → sum, count of each bucket
+    upstream_seconds: dict[str, tuple[float, list[int]]]
+    ledger_calls: dict[str, int]  # "ok" | "failed" → how many
+    ledger_seconds: tuple[float, list[int]]
+    cpu_seconds: float
+    log_lines_dropped: int
+    connections: int  # gauge
+    upstream_connections: list[tuple[str, str, int]]  # gauge: upstream, state, how many
+    resident_bytes: int  # gauge
+
+
+class Histogram:
+    """Counts by bucket, and the sum."""
+
+    __slots__ = ("counts", "sum")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+    def drain(self) -> tuple[float, list[int]]:
+        """Sum and counts since the last drain."""
+        drained = self.sum, self.counts
+        self.sum, self.counts = 0.0, [0] * (len(BOUNDS) + 1)
+        return drained
+
+
+class Series:
+    """The requests of one combination of labels, with its service's histograms at hand."""
+
+    __slots__ = ("count", "gateway", "upstream")
+
+    def __init__(self, gateway: Histogram, upstream: Histogram) -> None:
+        self.count = 0
+        self.gateway = gateway
+        self.upstream = upstream
+
+
+class Metrics:
+    """A worker's measurements. `watch` tells where the gauges are read when they are drained."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str | None, str | None, int, str], Series] = {}
+        self._gateway: dict[str, Histogram] = {}
+        self._upstream: dict[str, Histogram] = {}
+        self._ledger = Histogram()
+        self._ledger_calls = {"ok": 0, "failed": 0}
+        self._cpu = 0.0
+        self._dropped = 0
+        self.watch()
+
+    def watch(
+        self,
+        *,
+        connections: Callable[[], int] = int,
+        upstream_connections: Callable[[], Connections] = dict,
+        log_lines_dropped: Callable[[], int] = int,
+    ) -> None:
+        """Read these at each drain: clients' connections, upstreams' connections, log lines lost since the start."""
+        self._connections = connections
+        self._upstream_connections = upstream_connections
+        self._log_lines_dropped = log_lines_dropped
+
+    def observe(self, record: Record) -> None:
+        """Count a finished request; its time apart from the upstream's is the gateway's own."""
+        key = (record.service, record.plan, record.status // 100, record.reason)
+        series = self._series.get(key) or self._add(key)
+        series.count += 1
+        seconds = record.seconds
+        upstream = record.upstream_seconds
+        if upstream is not None:
+            histogram = series.upstream
+            histogram.counts[bisect_left(BOUNDS, upstream)] += 1
+            histogram.sum += upstream
+            seconds -= upstream
+        histogram = series.gateway
+        histogram.counts[bisect_left(BOUNDS, seconds)] += 1
+        if seconds > 0.0:  # a sum must never fall
+            histogram.sum += seconds
+
+    def ledger_call(self, seconds: float, ok: bool) -> None:
+        """Count a call to the store."""
+        self._ledger_calls["ok" if ok else "failed"] += 1
+        self._ledger.observe(seconds)
+
+    def drain(self) -> Delta:
+        """What happened since the last drain."""
+        cpu, dropped = time.process_time(), self._log_lines_dropped()
+        delta = Delta(
+            requests=self._drain_requests(),
+            gateway_seconds=_drain(self._gateway),
+            upstream_seconds=_drain(self._upstream),
+            ledger_calls=self._ledger_calls,
+            ledger_seconds=self._ledger.drain(),
+            cpu_seconds=cpu - self._cpu,
+            log_lines_dropped=dropped - self._dropped,
+            connections=self._connections(),
+            upstream_connections=[(name, state, n) for (name, state), n in self._upstream_connections().items()],
+            resident_bytes=resident_bytes(),
+        )
+        self._ledger_calls = {"ok": 0, "failed": 0}
+        self._cpu, self._dropped = cpu, dropped
+        return delta
+
+    def _add(self, key: tuple[str | None, str | None, int, str]) -> Series:
+        service = key[0] or ""
+        if len(self._series) >= MOST_SERIES:
+            key, service = (OTHER, OTHER, key[2], OTHER), OTHER
+            if key in self._series:
+                return self._series[key]
+        gateway = self._gateway.setdefault(service, Histogram())
+        upstream = self._upstream.setdefault(service, Histogram())
+        series = self._series[key] = Series(gateway, upstream)
+        return series
+
+    def _drain_requests(self) -> list[tuple[str, str, str, str, int]]:
+        drained = []
+        for (service, plan, hundreds, reason), series in self._series.items():
+            if series.count:
+                drained.append((service or "", plan or "", status_class(hundreds), reason, series.count))
+                series.count = 0
+        return drained
+
+
+def status_class(hundreds: int) -> str:
+    """`2xx` and the like; `none` where the client left before an answer."""
+    if hundreds == 0:
+        return "none"
+    return f"{hundreds}xx" if hundreds < 6 else OTHER
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
+    except OSError:
+        return 0
+
+
+def _drain(histograms: Mapping[str, Histogram]) -> dict[str, tuple[float, list[int]]]:
+    return {service: histogram.drain() for service, histogram in histograms.items() if any(histogram.counts)}
