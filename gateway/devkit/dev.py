@@ -32,16 +32,16 @@ LISTEN_PORT, ADMIN_PORT, PROVIDER_PORT, ORDERS_PORT, STOCK_PORT = 8080, 8081, 81
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_dev(plans: Path, *, once: bool = False, listen: str | None = None, data: Path | None = None) -> int:
+def run_dev(plans: Path, *, once: bool = False, listen: str | None = None) -> int:
     """Start everything, show the demonstration, stay up until Ctrl-C unless `once`; returns the exit code.
 
-    `listen` (HOST:PORT) is the gateway's address, by default 127.0.0.1:8080 or a free port. `data` is a folder to
-    keep certificates and usage in, by default a temporary one.
+    `listen` (HOST:PORT) is the gateway's address, by default 127.0.0.1:8080 or a free port. Each run starts with
+    certificates, secrets and usage of its own, in a temporary folder.
     """
     progress = Console(stderr=True, highlight=False)
     try:
-        return asyncio.run(_until_signalled(_develop(plans, once, listen, data, progress)))
-    except (CannotListen, GatewayFailed, ValueError) as error:
+        return asyncio.run(_until_signalled(_develop(plans, once, listen, progress)))
+    except (CannotListen, GatewayFailed) as error:
         complain(progress, str(error))
         return 1
 
@@ -68,13 +68,13 @@ async def _until_signalled(work: Coroutine[Any, Any, int]) -> int:
         return 0
 
 
-async def _develop(plans: Path, once: bool, listen: str | None, data: Path | None, progress: Console) -> int:
+async def _develop(plans: Path, once: bool, listen: str | None, progress: Console) -> int:
     began = time.monotonic()
     out = Console(highlight=False)
     async with contextlib.AsyncExitStack() as stack:
-        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-dev-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-dev-")))
         with progress.status("starting provider, services, receiver and gateway"):
-            stage, process = await _start(stack, plans, folder.absolute(), listen)
+            stage, process = await _start(stack, plans, folder, listen)
         introduce(out, stage, time.monotonic() - began)
         shown = await _demonstrate(stage, out, progress)
         if once:
@@ -91,9 +91,7 @@ async def _demonstrate(stage: Stage, out: Console, progress: Console) -> bool:
         try:
             await Demo(stage, http, out, progress).run()
         except (Unexpected, httpx2.HTTPError) as error:
-            complain(
-                progress, f"{type(error).__name__}: {error}" if isinstance(error, httpx2.HTTPError) else str(error)
-            )
+            complain(progress, str(error) or type(error).__name__)
             return False
     return True
 
@@ -103,8 +101,7 @@ async def _start(
 ) -> tuple[Stage, Process]:
     """Everything, ready; `stack` stops it, the gateway first."""
     certificates = ensure_certificates(folder / "certs")
-    secret = make_secret()
-    receiver = Receiver(secret)
+    receiver = Receiver(secret := make_secret())
     clients = demo_clients()
     listen, admin = _addresses(listen)
     stage = Stage(
@@ -118,17 +115,9 @@ async def _start(
         receiver=receiver,
         log=folder / "gateway.log",
     )
-    environment = {
-        "LISTEN": listen,
-        "ADMIN": admin,
-        "DATA": str(folder / "gateway"),
-        "ISSUER": stage.issuer,
-        "CERTS": str(certificates),
-        "ORDERS_URL": stage.orders,
-        "STOCK_URL": stage.stock,
-        "ALERTS_URL": stage.alerts,
-        "ALERTS_SECRET": secret,
-    }
+    environment = {"LISTEN": listen, "ADMIN": admin, "DATA": str(folder / "data"), "CERTS": str(certificates)}
+    environment |= {"ISSUER": stage.issuer, "ORDERS_URL": stage.orders, "STOCK_URL": stage.stock}
+    environment |= {"ALERTS_URL": stage.alerts, "ALERTS_SECRET": secret}
     return stage, await stack.enter_async_context(gateway_running(plans, environment, stage.admin, stage.log))
 
 
@@ -151,7 +140,7 @@ async def _start_service(
 def _addresses(listen: str | None) -> tuple[str, str]:
     """HOST:PORT of the gateway and of its admin listener, both free now; the gateway binds them itself.
 
-    Raises CannotListen or ValueError for an address that was asked for and cannot be had.
+    Raises CannotListen for an address that was asked for and cannot be had.
     """
     with _gateway_socket(listen) as sock, listener_near(ADMIN_PORT) as admin:
         host = HOST if listen is None else listen.rpartition(":")[0]
@@ -163,7 +152,7 @@ def _gateway_socket(listen: str | None) -> socket.socket:
         return listener_near(LISTEN_PORT)
     host, colon, port = listen.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{listen!r} is not HOST:PORT, as 127.0.0.1:8080")
+        raise CannotListen(f"{listen!r} is not HOST:PORT, as 127.0.0.1:8080")
     return listener(int(port), host.strip("[]"))
 
 

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 
 
 class CannotListen(Exception):
-    """An address cannot be had: it is in use, or not this machine's."""
+    """An address cannot be had: it is in use, not this machine's, or no address at all."""
 
 
 def listener(port: int = 0, host: str = HOST) -> socket.socket:
