@@ -1,0 +1,1 @@
+"""Host and path → service; mapping rules → usage."""
