@@ -47,9 +47,7 @@ class ApiKeys:
                 self._add(application, digest)
 
     def find(self, key: bytes) -> Identity | None:
-        """Whose key it is; None: nobody's. A mistyped key of our form is told by its checksum."""
-        if key.startswith(_PREFIX) and not well_formed(key):
-            return None
+        """Whose key it is; None: nobody's."""
         return self._identities.get(sha256(key).digest())
 
     def _add(self, application: Application, text: str) -> None:
@@ -62,10 +60,11 @@ class ApiKeys:
         self._identities[digest] = Identity(subject=f"application:{name}", application=name, proof=("api_key",))
 
 
-def well_formed(key: bytes) -> bool:
-    """Whether a key of our form has its length and checksum."""
-    body, checksum = key[len(PREFIX) : -_CHECKSUM], key[-_CHECKSUM:]
-    return len(key) == len(PREFIX) + _BODY + _CHECKSUM and checksum == _checksum(body).encode()
+def mistyped(key: bytes) -> bool:
+    """Whether a key that begins as ours do lacks their length or checksum."""
+    body, checksum = key[len(_PREFIX) : -_CHECKSUM], key[-_CHECKSUM:]
+    whole = len(key) == len(_PREFIX) + _BODY + _CHECKSUM and checksum == _checksum(body).encode()
+    return key.startswith(_PREFIX) and not whole
 
 
 def _checksum(body: bytes) -> str:

@@ -7,8 +7,8 @@ twice is ambiguous and refused, because another reader might take the other one.
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from binascii import a2b_base64
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote_to_bytes
@@ -103,9 +103,9 @@ def _basic(ask: Ask, part: int) -> bytes | None:
     if text is None:
         return None
     try:
-        pair = a2b_base64(text, strict_mode=True)
+        pair = b64decode(text, validate=True)
     except Base64Error:
         pair = b""
-    if b":" not in pair or _CONTROL.search(pair):
+    if b":" not in pair or _CONTROL.search(pair) or b64encode(pair) != text:
         raise Invalid("credentials_malformed", "the Basic credentials cannot be read")
     return pair.split(b":", 1)[part]

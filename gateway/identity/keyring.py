@@ -63,6 +63,10 @@ class KeyRing:
         self._budget = float(REFETCHES)
         self._budget_at = clock()
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.keys)} keys, {len(self._waiting)} waiting, {len(self._unknown)} unknown"
+        return f"<KeyRing {self._name}: {counts}, {self._failure or 'fresh'}>"
+
     async def start(self) -> None:
         """Try once, then keep fresh in the background."""
         await self._fly(self._source.fetch)

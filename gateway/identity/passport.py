@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
-from gateway.identity.api_keys import ApiKeys
+from gateway.identity.api_keys import ApiKeys, mistyped
 from gateway.identity.cache import TokenCache
 from gateway.identity.credentials import Ask, Extractor, Presented
 from gateway.identity.keyring import Sleep
@@ -116,12 +116,16 @@ class Passport:
 
     def _key(self, presented: Presented) -> Identity | None:
         """The identity of the presented keys, which must all be of one application."""
-        found = [self._keys.find(key) for _, key in presented.keys]
-        if None in found:
-            raise Invalid("api_key_invalid", "the API key is not valid")
-        if len({identity.application for identity in found if identity is not None}) > 1:
-            raise Invalid("credentials_differ", "the credentials belong to different applications")
-        return found[0] if found else None
+        found = None
+        for _, key in presented.keys:
+            identity = self._keys.find(key)
+            if identity is None:
+                detail = "the API key is mistyped or cut off" if mistyped(key) else "the API key is not valid"
+                raise Invalid("api_key_invalid", detail)
+            if found is not None and found.application != identity.application:
+                raise Invalid("credentials_differ", "the credentials belong to different applications")
+            found = found or identity
+        return found
 
     def _concluded(self, desk: Desk, answer: Answer, key: Identity | None) -> Identity | GatewayError:
         if isinstance(answer, Invalid):
@@ -166,8 +170,10 @@ class Passport:
 
 
 def _require_line(desk: Desk, presented: set[KeyPlace | str]) -> None:
-    if not any(line <= presented for line in desk.lines):
-        raise Invalid("credentials_missing", "credentials are required")
+    for line in desk.lines:
+        if line <= presented:
+            return
+    raise Invalid("credentials_missing", "credentials are required")
 
 
 def _issuer(desk: Desk, token: Token) -> Provider:

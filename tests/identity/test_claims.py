@@ -1,0 +1,58 @@
+"""The identity that claims prove."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.identity.claims import identity_of
+
+BASE = {"iss": "https://sso.example/realms/demo", "sub": "4f1c", "exp": 1_800_000_300}
+
+
+def test_an_identity_holds_what_the_token_says():
+    identity = identity_of({**BASE, "azp": "mobile-app"}, "keycloak")
+    assert (identity.subject, identity.client_id, identity.issuer) == ("4f1c", "mobile-app", BASE["iss"])
+    assert (identity.expires, identity.proof) == (1_800_000_300.0, ("jwt:keycloak",))
+    assert identity.application is None
+
+
+def test_azp_comes_before_client_id():
+    assert identity_of({**BASE, "azp": "a", "client_id": "b"}, "keycloak").client_id == "a"
+    assert identity_of({**BASE, "client_id": "b"}, "keycloak").client_id == "b"
+    assert identity_of(BASE, "keycloak").client_id is None
+
+
+def test_roles_are_the_realms_and_each_clients():
+    access = {
+        "realm_access": {"roles": ["customer", "staff"]},
+        "resource_access": {"orders": {"roles": ["admin"]}, "account": {"roles": ["view-profile"]}},
+    }
+    roles = {"customer", "staff", "orders:admin", "account:view-profile"}
+    assert identity_of({**BASE, **access}, "keycloak").roles == roles
+
+
+def test_no_role_can_pass_for_another_clients():
+    access = {"realm_access": {"roles": ["orders:admin"]}, "resource_access": {"orders": {"roles": ["eu:admin", "x"]}}}
+    assert identity_of({**BASE, **access}, "keycloak").roles == {"orders:x"}
+
+
+@pytest.mark.parametrize(
+    "access",
+    [
+        None,
+        7,
+        "customer",
+        ["customer"],
+        {},
+        {"roles": None},
+        {"roles": "customer"},
+        {"roles": {"customer": True}},
+        {"roles": ["customer", 7]},
+        {"roles": [["customer"]]},
+        {"role": ["customer"]},
+    ],
+)
+def test_malformed_roles_are_no_roles(access):
+    claims = {**BASE, "realm_access": access, "resource_access": {"orders": access}}
+    assert identity_of(claims, "keycloak").roles == frozenset()
+    assert identity_of({**BASE, "resource_access": access}, "keycloak").roles == frozenset()

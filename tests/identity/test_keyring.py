@@ -1,0 +1,109 @@
+"""Bounds of what tokens can make a key ring remember, and ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from gateway.identity.jwks import FetchFailed
+from gateway.identity.keyring import UNKNOWN_KIDS, WAITERS, KeyRing
+from gateway.identity.keys import KeySet, key_set
+from gateway.model import ASYMMETRIC
+
+
+class Memory:
+    """A source of keys that are at hand."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self.keys = keys
+        self.asked = 0
+        self.fault: Exception | None = None
+
+    async def fetch(self) -> KeySet:
+        self.asked += 1
+        if self.fault is not None:
+            raise self.fault
+        return self.keys
+
+    refetch = fetch
+
+
+@pytest.fixture
+def source(privates, jwk) -> Memory:
+    return Memory(key_set({"keys": [jwk(privates["EdDSA"], kid="first")]}, ASYMMETRIC))
+
+
+@pytest.fixture
+async def ring(source, clock, naps):
+    ring = KeyRing("keycloak", source, lambda _: None, clock=clock, sleep=naps, log=logging.getLogger("test"))
+    await ring.start()
+    yield ring
+    await ring.close()
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_waiters_and_unknown_keys_are_bounded(ring, clock):
+    heard: list[int] = []
+    taken = [ring.refetch(f"x{number}", lambda number=number: heard.append(number)) for number in range(5000)]
+    assert taken.count(True) == WAITERS
+    assert repr(ring) == f"<KeyRing keycloak: 1 keys, {WAITERS} waiting, 0 unknown, fresh>"
+    await settle()
+    assert heard == list(range(WAITERS))
+    clock.now += 30
+    assert ring.refetch("one more", print)
+    await settle()
+    assert repr(ring) == f"<KeyRing keycloak: 1 keys, 0 waiting, {UNKNOWN_KIDS} unknown, fresh>"
+
+
+async def test_two_fetches_at_once_then_one_each_half_minute(ring, source, clock):
+    answers = []
+    for number in range(4):
+        answers.append(ring.refetch(f"x{number}", int))
+        await settle()
+    clock.now += 29
+    answers.append(ring.refetch("y", int))
+    clock.now += 2
+    answers.append(ring.refetch("z", int))
+    await settle()
+    assert answers == [True, True, False, False, False, True]
+    assert source.asked == 1 + 3
+
+
+async def test_a_clock_set_back_gives_no_fetches_away(ring, source, clock):
+    for number in range(10):
+        clock.now -= 3600
+        ring.refetch(f"x{number}", int)
+        await settle()
+    assert source.asked == 1 + 2
+
+
+async def test_a_fault_in_reading_keys_does_not_end_the_refreshing(ring, source, naps, caplog):
+    source.fault = RuntimeError("a fault")
+    await naps.wake()
+    assert repr(ring).endswith("internal error>")
+    assert "a fault" in caplog.text
+    source.fault = None
+    await naps.wake()
+    assert repr(ring).endswith("fresh>")
+
+
+async def test_the_log_tells_a_failure_once(ring, source, naps, caplog):
+    source.fault = FetchFailed("connection refused")
+    for _ in range(10):
+        await naps.wake()
+    assert [record.message for record in caplog.records] == ["identity keycloak: connection refused"]
+
+
+async def test_a_waiters_fault_reaches_no_other(ring, caplog):
+    heard: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(str(context["exception"])))
+    ring.refetch("x", lambda: 1 // 0)
+    ring.refetch("y", lambda: heard.append("y"))
+    await settle()
+    assert heard == ["integer division or modulo by zero", "y"]
