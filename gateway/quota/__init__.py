@@ -1,0 +1,1 @@
+"""Quota: calendar windows, counters and ledgers."""

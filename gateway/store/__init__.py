@@ -1,0 +1,1 @@
+"""Redis and Valkey: keys, connections, checks, and the embedded server."""
