@@ -16,6 +16,7 @@ from gateway.http.fields import RESPONSE_KINDS, Fields, Kind, listed, without
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
+MAX_HEAD = 64 * 1024  # bytes of an answer's head
 MAX_INTERIM = 8  # 1xx answers before the real one
 
 
@@ -100,6 +101,8 @@ class AnswerReader(asyncio.Protocol):
             raise AnswerError(f"status {status} in HTTP/{version} was not asked for")
         if self._chunked and version == "1.0":
             raise AnswerError("chunked in HTTP/1.0")
+        if self._head_bytes > MAX_HEAD and sum(map(len, self._fields)) > MAX_HEAD:
+            raise AnswerError("its head is too large")
         if self._listed is not None:
             self._fields = without(self._fields, self._listed)
         if status < 200:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gateway.errors import GatewayError, RequestTimeout
 from gateway.gate import Admission
@@ -45,9 +45,8 @@ class ClientConnection(RequestReader):
     # --- life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        peer = transport.get_extra_info("peername")
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
+        peer = self.transport.get_extra_info("peername")
         self.peer = peer[0] if peer else "unix"
         self._forwarding = Forwarding(self.peer)
         self.server.connections.add(self)

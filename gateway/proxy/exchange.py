@@ -128,6 +128,10 @@ class Exchange:
         self.host_field = hosts[0] if hosts else b""
         self.host, self.path, self.query = head.address(method, self.target, hosts, version)
 
+    def head_size(self) -> int:
+        """Bytes of the head, of fields that were dropped on sight aside."""
+        return len(self.target) + sum(map(len, self.fields)) + sum(len(value) for _, value in self.special)
+
     def _read_framing(self) -> None:
         lengths = self._of(Kind.CONTENT_LENGTH)
         self.chunked = head.chunked(self._of(Kind.TRANSFER_ENCODING), self.version, has_length=bool(lengths))

@@ -32,6 +32,7 @@ class RequestReader(asyncio.Protocol):
     """`incoming` is being parsed, `current` is being served, `queue` holds pipelined requests between them."""
 
     __slots__ = (
+        "_fed",
         "_head_bytes",
         "_parser",
         "_stopped",
@@ -54,7 +55,8 @@ class RequestReader(asyncio.Protocol):
         self.queue: deque[Exchange] = deque()
         self.active = time.monotonic()
         self.head_since = 0.0  # monotonic; 0: no head is being read
-        self._head_bytes = 0
+        self._head_bytes = 0  # read while a head was incomplete
+        self._fed = 0  # the size of the last read
         self._parser = httptools.HttpRequestParser(self)
         self._stopped = False  # nothing more is parsed
 
@@ -88,6 +90,7 @@ class RequestReader(asyncio.Protocol):
         self.active = time.monotonic()
         if self._stopped:
             return
+        self._fed = len(data)
         if self.head_since or self.incoming is None:
             self._head_bytes += len(data)
         while data:
@@ -157,6 +160,8 @@ class RequestReader(asyncio.Protocol):
         exchange = self.incoming
         assert exchange is not None
         self.head_since = 0.0
+        if max(self._head_bytes, self._fed) > MAX_HEAD and exchange.head_size() > MAX_HEAD:
+            raise FieldsTooLarge(f"the head is larger than {MAX_HEAD} bytes")
         self._head_bytes = 0
         if len(exchange.fields) > 4 * MAX_FIELDS:
             raise FieldsTooLarge(f"more than {MAX_FIELDS} header fields")

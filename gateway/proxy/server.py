@@ -66,12 +66,12 @@ class Server:
                 pool.reload_certificates()
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
 
-    async def drain(self, seconds: float) -> int:
+    async def drain(self, seconds: float, grace: float = GRACE) -> int:
         """Takes no connection, finishes requests in flight, closes; returns how many had to be cut."""
         self.draining = True
         for listener in self._listeners:
             listener.close()
-        await asyncio.sleep(GRACE)
+        await asyncio.sleep(grace)
         deadline = time.monotonic() + seconds
         while self.connections and time.monotonic() < deadline:
             for connection in list(self.connections):

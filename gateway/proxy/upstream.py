@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from gateway.errors import BadGateway, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Timeouts
-from gateway.proxy.answer import AnswerError, AnswerReader
+from gateway.proxy.answer import MAX_HEAD, AnswerError, AnswerReader
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.upstream")
 
-MAX_HEAD = 64 * 1024  # bytes of an answer's head
 FRESH = 1.0  # seconds idle within which a peer is trusted not to be closing
 
 
@@ -48,8 +47,7 @@ class UpstreamConnection(AnswerReader):
     # --- life
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
         self.endpoint.open += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
