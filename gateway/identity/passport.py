@@ -184,7 +184,8 @@ def _issuer(desk: Desk, token: Token) -> Provider:
     for provider in desk.providers:
         if provider.issued(token):
             return provider
-    raise InvalidToken("issuer_wrong", "the token is from another issuer")
+    accepted = ", ".join(provider.issuer for provider in desk.providers)
+    raise InvalidToken("issuer_wrong", "the token is from another issuer", hint=f"accepted here: {accepted}")
 
 
 def challenges_of(service: Service) -> Challenges:

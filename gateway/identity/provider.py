@@ -28,6 +28,7 @@ class Provider:
         self, oidc: Oidc, *, clock: Callable[[], float], log: logging.Logger, sleep: Sleep = asyncio.sleep
     ) -> None:
         self.name = oidc.name
+        self.issuer = oidc.issuer
         self.cache = TokenCache()
         self._rules = Rules.of(oidc)
         self._algorithms = frozenset(oidc.algorithms or ASYMMETRIC)
@@ -49,7 +50,7 @@ class Provider:
 
     def issued(self, token: Token) -> bool:
         """Whether the token says that it is from this issuer."""
-        return bool(token.claims.get("iss") == self._rules.issuer)
+        return bool(token.claims.get("iss") == self.issuer)
 
     def addressed(self, token: Token) -> bool:
         """Whether the token, besides, says that it is for this provider's audience."""

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.identity.claims import identity_of
+from gateway.identity.claims import Rules, check, identity_of
+from gateway.identity.refusals import InvalidToken
+from gateway.identity.token import Token
 
 BASE = {"iss": "https://sso.example/realms/demo", "sub": "4f1c", "exp": 1_800_000_300}
+
+
+def test_another_issuers_claims_are_refused():
+    token = Token("RS256", "first", {"typ": "JWT"}, {**BASE, "aud": "gateway", "typ": "Bearer"}, b"", b"")
+    check(token, Rules("keycloak", BASE["iss"], frozenset({"gateway"})), now=1_800_000_000)
+    with pytest.raises(InvalidToken) as caught:
+        check(token, Rules("keycloak", BASE["iss"] + "/", frozenset({"gateway"})), now=1_800_000_000)
+    assert caught.value.code == "issuer_wrong"
 
 
 def test_an_identity_holds_what_the_token_says():

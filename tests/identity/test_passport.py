@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 
 from gateway.errors import BadRequest, Forbidden, Unauthorized
+from gateway.identity import passport as passport_module
 from gateway.identity.api_keys import create
 from gateway.identity.passport import Passport
 from gateway.model import Application, Oidc
@@ -87,6 +88,16 @@ async def test_a_line_wants_all_its_credentials_and_joins_them(opened, issuer, s
         assert (identity.subject, identity.client_id, identity.application) == ("4f1c", "mobile-app", "mobile")
         assert identity.proof == ("jwt:keycloak", "api_key")
         assert passport.identify(protected, asked, print) is identity
+
+
+async def test_joined_identities_are_remembered_within_bounds(opened, issuer, service, ask, monkeypatch):
+    monkeypatch.setattr(passport_module, "PAIRS", 2)
+    protected = service(BOTH)
+    asks = [ask.bearing(issuer.token(sub=subject), x_api_key(MOBILE.key)) for subject in ("a", "b", "c")]
+    async with opened(*APPLICATIONS) as passport:
+        first = [passport.identify(protected, asked, print) for asked in asks]
+        again = [passport.identify(protected, asked, print) for asked in reversed(asks)]
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
 
 
 async def test_a_key_is_joined_to_a_token_that_had_to_wait(opened, issuer, service, ask, who, privates, jwk):
@@ -233,6 +244,7 @@ async def test_the_log_tells_the_reason_and_the_cure_but_no_secret(opened, issue
     assert no_audience.message.startswith("service orders: refused: the token has no audience; in Keycloak, give")
     assert "'Included Custom Audience' 'gateway'" in no_audience.message
     assert (no_audience.levelname, no_audience.code, no_audience.service) == ("WARNING", "audience_missing", "orders")
+    assert no_key.levelname == "INFO"
     assert no_key.message == "service orders: refused: the API key is mistyped or cut off"
     everything = str([record.__dict__ for record in caplog.records])
     assert not any(secret in everything for secret in (*token.split("."), MOBILE.key, "4f1c"))

@@ -12,7 +12,7 @@ import trustme
 
 from gateway.errors import Unauthorized, Unavailable
 from gateway.identity import jwks
-from gateway.identity.jwks import DOCUMENT_BYTES
+from gateway.identity.jwks import DOCUMENT_BYTES, Source
 from gateway.identity.passport import Passport
 from gateway.model import Oidc
 
@@ -304,6 +304,16 @@ async def problems(issuer, clock, naps, **changed) -> list[str]:
         return passport.problems()
     finally:
         await passport.close()
+
+
+async def test_keys_can_be_asked_for_before_anything_is_known(issuer):
+    source = Source(Oidc(name="keycloak", issuer=issuer.issuer, audience=("gateway",)))
+    try:
+        assert len(await source.refetch()) == 1
+        assert len(await source.refetch()) == 1
+    finally:
+        await source.aclose()
+    assert issuer.requests == [issuer.discovery, issuer.certs, issuer.certs]
 
 
 async def test_a_ca_that_cannot_be_read_is_an_error_at_once(tmp_path):
