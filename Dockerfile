@@ -17,13 +17,9 @@ RUN python3.12 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python3.12 -m pip --python /opt/gateway/bin/python install --no-cache-dir "${wheel}[embedded]"
 
 FROM ${BASE}
-ARG VERSION=0.1.0
-ARG REVISION=unknown
 LABEL org.opencontainers.image.title="plangate" \
-      org.opencontainers.image.description="An API gateway with plans, exact limits and single sign-on, in one program" \
+      org.opencontainers.image.description="An API gateway with plans and exact limits, in one program" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
       io.k8s.display-name="plangate" \
       io.openshift.expose-services="8080:http,8081:http"
 # Group 0 owns what is written, so that any user id in that group can run it (OpenShift's rule).

@@ -59,6 +59,7 @@ plans:
 applications:
   mobile:
     plans: [gold]
+    api_keys: ["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]
 """
     )
     return folder
