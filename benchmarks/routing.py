@@ -2,6 +2,7 @@
 
 import timeit
 from collections.abc import Callable
+from functools import partial
 
 from gateway.http.host import parse_host
 from gateway.http.path import normalise
@@ -52,7 +53,7 @@ def main() -> None:
     compiled = microseconds(lambda: compile_router(service(n) for n in range(1000)), 1) / 1e6
     print(f"compile 1,000 services of 20 rules: {compiled:.2f} s")
     for target in (b"/api/v1/customers/7/lines?page=2", b"/caf%c3%a9/%7e", b"/a/../b"):
-        print(f"normalise {target.decode():32}{microseconds(lambda target=target: normalise(target)):12.2f}")
+        print(f"normalise {target.decode():32}{microseconds(partial(normalise, target)):12.2f}")
     print(f"parse_host {'api.example.com':31}{microseconds(lambda: parse_host(b'api.example.com')):12.2f}")
 
 

@@ -1,0 +1,1 @@
+"""The gateway beside its peers, at the same job on the same core."""

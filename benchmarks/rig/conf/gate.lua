@@ -1,0 +1,61 @@
+-- What gateways on nginx and Lua do for each request: the token verified once and cached until it expires (as
+-- lua-resty-openidc has it), then one call of Redis to count.
+local cjson, digest, pkey, redis = require "cjson.safe", require "openssl.digest", require "openssl.pkey", require "nginx.redis"
+
+local COUNT = [[
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+if count == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return count]]
+local CACHED = 10000
+local M, cache, cached, script = {}, {}, 0, nil
+
+function M.init(settings) -- {key = PEM, issuer =, port = of Redis, limit = per minute}
+  M.settings, M.key = settings, pkey.new(settings.key)
+end
+
+local function decode(part)
+  return ngx.decode_base64((part:gsub("-", "+"):gsub("_", "/")) .. ("="):rep(-#part % 4))
+end
+
+local function verify(token)
+  local head, body, signature = token:match("^([%w_-]+)%.([%w_-]+)%.([%w_-]+)$")
+  local header = head and cjson.decode(decode(head) or "")
+  if not header or header.alg ~= "RS256" then return end
+  local hash = digest.new("sha256"):update(head .. "." .. body)
+  if not M.key:verify(decode(signature), hash) then return end
+  local claims = cjson.decode(decode(body) or "")
+  return claims and claims.iss == M.settings.issuer and claims.exp > ngx.time() and claims
+end
+
+local function identify(field)
+  local known = cache[field]
+  if known and known.exp > ngx.time() then return known end
+  local claims = field:sub(1, 7) == "Bearer " and verify(field:sub(8))
+  if not claims then return end
+  if cached >= CACHED then cache, cached = {}, 0 end
+  cache[field], cached = { exp = claims.exp, app = claims.azp }, cached + 1
+  return cache[field]
+end
+
+local function count(app)
+  local client = redis:new()
+  client:set_timeout(1000)
+  if not client:connect("127.0.0.1", M.settings.port) then return end
+  script = script or client:script("load", COUNT)
+  local now = math.floor(ngx.time() / 60)
+  local counted = client:evalsha(script, 1, app .. ":" .. now, 1, 120)
+  client:set_keepalive(600000, 128)
+  return counted
+end
+
+function M.access()
+  local field = ngx.var.http_authorization
+  local known = field and identify(field)
+  if not known then return ngx.exit(401) end
+  local counted = count(known.app)
+  if not counted then return ngx.exit(503) end
+  if counted > M.settings.limit then return ngx.exit(429) end
+  ngx.req.set_header("X-Application-Id", known.app)
+end
+
+return M
