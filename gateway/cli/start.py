@@ -29,12 +29,8 @@ def dev(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where the gateway listens (127.0.0.1:8080).")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", file_okay=False, help="Keep certificates and usage here."),
-    ] = None,
 ) -> None:
     """Try the gateway on this machine: store, identity provider, mutual-TLS services and clients all included."""
     from gateway.devkit.dev import run_dev
 
-    raise typer.Exit(run_dev(folder, once=once, listen=listen, data=data))
+    raise typer.Exit(run_dev(folder, once=once, listen=listen))
