@@ -7,7 +7,7 @@ request costs no task. Refusals are raised at once, and handed to the callback l
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.errors import Forbidden, GatewayError, OverLimit, Unavailable
 from gateway.model import (
@@ -51,8 +51,7 @@ class Passport(Protocol):
         """Who asks; None: `done` hears it later, exactly once. Raises Unauthorized, BadRequest or Unavailable."""
 
 
-class Claim(Protocol):
-    """A scope and what one request of a kind costs its limits; opaque, made once and used by many requests."""
+Claim = Any  # a ledger's own handle: a scope and what one request of a kind costs its limits
 
 
 class Ledger(Protocol):

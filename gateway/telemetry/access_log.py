@@ -70,7 +70,7 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        key = (r.service, r.template, r.application, r.plan, r.subject, r.upstream, r.limit, r.status, r.reason)
+        key = (r.service, r.template, r.application, r.plan, r.subject, r.upstream_name, r.limit, r.status, r.reason)
         context = self._contexts.get(key) or self._context(key)
         upstream, remaining = r.upstream_seconds, r.remaining
         upstream_ms = "null" if upstream is None else f"{upstream * 1e3:.3f}"

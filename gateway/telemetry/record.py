@@ -8,24 +8,76 @@ from typing import Protocol
 class Record(Protocol):
     """One request, after its last byte or its failure. It holds no query, header, key or token."""
 
-    request_id: str
-    trace_id: str
-    started: float  # Unix seconds
-    method: bytes
-    host: bytes
-    path: bytes  # normalised, without the query
-    peer: str  # the client's address
-    service: str | None
-    template: str | None  # the patterns that matched
-    application: str | None  # the scope that was counted
-    plan: str | None
-    subject: str | None
-    status: int  # 0: the client left before an answer
-    reason: str  # "ok", a refusal's code, "client_abort" …: a fixed set, it labels a metric
-    bytes_in: int
-    bytes_out: int
-    seconds: float  # from the first byte to the last
-    upstream_seconds: float | None  # None: no upstream was asked
-    upstream: str | None  # the target
-    limit: str | None  # the limit that was told to the client
-    remaining: int | None
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def trace_id(self) -> str: ...
+
+    @property
+    def started(self) -> float:
+        """Unix seconds."""
+
+    @property
+    def method(self) -> bytes: ...
+
+    @property
+    def host(self) -> bytes: ...
+
+    @property
+    def path(self) -> bytes:
+        """Normalised, without the query."""
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+
+    @property
+    def service(self) -> str | None: ...
+
+    @property
+    def template(self) -> str | None:
+        """The patterns that matched."""
+
+    @property
+    def application(self) -> str | None:
+        """The scope that was counted."""
+
+    @property
+    def plan(self) -> str | None: ...
+
+    @property
+    def subject(self) -> str | None: ...
+
+    @property
+    def status(self) -> int:
+        """0: the client left before an answer."""
+
+    @property
+    def reason(self) -> str:
+        """ "ok", a refusal's code, "client_abort" …: a fixed set, it labels a metric."""
+
+    @property
+    def bytes_in(self) -> int: ...
+
+    @property
+    def bytes_out(self) -> int: ...
+
+    @property
+    def seconds(self) -> float:
+        """From the first byte to the last."""
+
+    @property
+    def upstream_seconds(self) -> float | None:
+        """None: no upstream was asked."""
+
+    @property
+    def upstream_name(self) -> str | None:
+        """The target."""
+
+    @property
+    def limit(self) -> str | None:
+        """The limit that was told to the client."""
+
+    @property
+    def remaining(self) -> int | None: ...

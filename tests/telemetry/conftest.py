@@ -30,7 +30,7 @@ class Finished:
     bytes_out: int = 512
     seconds: float = 0.0035
     upstream_seconds: float | None = 0.002
-    upstream: str | None = "https://orders-1.internal:8443"
+    upstream_name: str | None = "https://orders-1.internal:8443"
     limit: str | None = "100 hits per minute"
     remaining: int | None = 42
 

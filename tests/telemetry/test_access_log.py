@@ -85,7 +85,7 @@ def test_a_request_is_one_line_of_json(finished: Callable[..., Any]) -> None:
 def test_what_is_not_known_is_null(finished: Callable[..., Any]) -> None:
     refused = finished(
         service=None, template=None, application=None, plan=None, subject=None, status=404, reason="no_service",
-        upstream_seconds=None, upstream=None, limit=None, remaining=None,
+        upstream_seconds=None, upstream_name=None, limit=None, remaining=None,
     )  # fmt: skip
     line = line_of(refused)
     assert (line["status"], line["reason"]) == (404, "no_service")
@@ -134,7 +134,7 @@ def test_a_hostile_client_can_neither_forge_a_line_nor_make_it_so_long_that_work
     request_id, peer, subject, application, template = texts
     record = finished(
         method=method, host=host, path=path, request_id=request_id, trace_id=request_id, peer=peer, subject=subject,
-        application=application, template=template, service=template, plan=template, upstream=template,
+        application=application, template=template, service=template, plan=template, upstream_name=template,
         limit=template, reason=template, bytes_in=2**63, bytes_out=2**63, remaining=2**63,
     )  # fmt: skip
     [line] = lines_of(record)
