@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -40,6 +41,7 @@ log = logging.getLogger("gateway.supervisor")
 RESTART = 0.2  # seconds before a worker that ended is replaced; doubles up to
 RESTART_MOST = 10.0
 STORE_CHECK = 0.25  # seconds between looks at the embedded store
+OUTBOX_PATIENCE = 5.0  # seconds for an answer of the store, which blocks while no alert is there
 STEADY = 30.0  # seconds after which a worker counts as well started
 STOPPING = 5.0  # seconds beyond the drain until a worker is killed
 
@@ -140,7 +142,7 @@ class Supervisor:
         config = self._config
         if config.store.kind == "memory":
             return self._memory_outbox
-        redis = connect(config.store)
+        redis = connect(config.store, patience=OUTBOX_PATIENCE)
         stack.push_async_callback(redis.aclose)
         return StoreOutbox(redis, config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}")
 
@@ -220,7 +222,7 @@ def bind(stack: AsyncExitStack, address: Address) -> socket.socket:
     try:
         sock = socket.create_server(tuple(address), family=family, backlog=4096)
     except OSError as error:
-        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+        raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
     stack.callback(sock.close)
     return sock
 

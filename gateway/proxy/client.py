@@ -86,8 +86,8 @@ class ClientConnection(RequestReader):
 
     def begin(self, exchange: Exchange) -> None:
         self.current = exchange
-        if exchange.fault is not None:
-            self.refuse(exchange, exchange.fault)
+        if exchange.error is not None:
+            self.refuse(exchange, exchange.error)
             return
         gate = self.server.gate
         try:
@@ -181,6 +181,7 @@ class ClientConnection(RequestReader):
         pending = exchange.has_body and not exchange.complete
         if self.server.draining or (pending and not discardable(exchange)):
             exchange.keep = False
+        exchange.error = error
         exchange.status = error.status
         exchange.reason = error.code
         exchange.answered = True

@@ -6,12 +6,12 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import Fields, Kind, listed, values, without
 from gateway.http.ratelimit import limit_fields, policy_name
-from gateway.model import Route
+from gateway.model import Outcome, Route
 
 if TYPE_CHECKING:
     from gateway.proxy.client import ClientConnection
@@ -41,8 +41,8 @@ class Exchange:
         "complete",
         "connection",
         "discard",
+        "error",
         "expect",
-        "fault",
         "fields",
         "host",
         "host_field",
@@ -94,7 +94,7 @@ class Exchange:
         self.backlog: list[bytes] = []  # body that waits for an upstream connection
         self.backlog_size = 0
         # what became of it
-        self.fault: GatewayError | None = None
+        self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
         self.upstream: UpstreamConnection | None = None
@@ -199,24 +199,35 @@ class Exchange:
 
     @property
     def application(self) -> str | None:
-        return None if self.admission is None else self.admission.subscription.scope
+        if self.admission is not None:
+            return self.admission.subscription.scope
+        return self.error.application if isinstance(self.error, OverLimit) else None
 
     @property
     def plan(self) -> str | None:
-        return None if self.admission is None else self.admission.subscription.plan.name
+        if self.admission is not None:
+            return self.admission.subscription.plan.name
+        return self.error.plan if isinstance(self.error, OverLimit) else None
 
     @property
     def subject(self) -> str | None:
         return None if self.admission is None else self.admission.identity.subject
 
     @property
+    def outcome(self) -> Outcome | None:
+        """What the ledger said, if it was asked and a limit applied."""
+        if self.admission is not None:
+            return self.admission.outcome
+        return self.error.outcome if isinstance(self.error, OverLimit) else None
+
+    @property
     def limit(self) -> str | None:
-        outcome = None if self.admission is None else self.admission.outcome
+        outcome = self.outcome
         return None if outcome is None or outcome.limit is None else policy_name(outcome.limit)
 
     @property
     def remaining(self) -> int | None:
-        outcome = None if self.admission is None else self.admission.outcome
+        outcome = self.outcome
         return None if outcome is None or outcome.limit is None else outcome.remaining
 
 

@@ -1,6 +1,6 @@
 """The reading half of a client's connection: bytes → exchanges, strictly, in order, bounded.
 
-A request is parsed into an Exchange of its own. What cannot be parsed becomes an exchange with a `fault`, answered
+A request is parsed into an Exchange of its own. What cannot be parsed becomes an exchange with an `error`, answered
 in its turn, and nothing after it is read.
 """
 
@@ -122,7 +122,7 @@ class RequestReader(asyncio.Protocol):
         else:
             if exchange not in self.queue:
                 self.queue.append(exchange)
-            exchange.fault = error
+            exchange.error = error
             self.advance()
 
     def close(self) -> None:
