@@ -1,1 +1,5 @@
 """Redis and Valkey: keys, connections, checks, and the embedded server."""
+
+
+class StoreError(Exception):
+    """The store cannot be used. The message says why and what cures it, and holds no secret."""

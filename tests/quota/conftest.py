@@ -1,0 +1,211 @@
+"""Real servers, and worlds: ledgers of each kind over a clock that tests set."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from redis.asyncio import Redis
+
+from gateway.model import Alert, Charge, Limit, Outcome, Period, Store
+from gateway.quota.memory import MemoryLedger
+from gateway.quota.store import StoreLedger
+from gateway.store.connection import connect
+from gateway.store.embedded import EmbeddedStore, server_binary
+
+MONDAY = datetime.fromisoformat("2100-01-04T12:00:00Z").timestamp()  # ahead of any server's clock
+PATIENT = 5.0  # seconds: a ledger whose time limit does not matter to the test
+
+prefixes = (f"t{number}" for number in count())
+
+
+class Server:
+    """A redis-server or valkey-server on a private socket, with what it needs to be hurt."""
+
+    def __init__(self, binary: Path, folder: Path, *options: str) -> None:
+        self.socket = folder / "s"
+        self.url = f"unix://{self.socket}"
+        self._command = [binary, "--port", "0", "--unixsocket", self.socket, "--dir", folder, "--save", "", *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self._listens():
+            assert self._process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """As a crash does."""
+        self.signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.socket))
+                probe.sendall(b"PING\r\n")
+                return probe.recv(16).startswith((b"+PONG", b"-NOAUTH"))
+            except OSError:
+                return False
+
+
+def binary_of(kind: str) -> Path:
+    """The server of a kind, or skip; in CI its absence is a failure."""
+    if kind == "valkey":
+        return server_binary()
+    found = shutil.which("redis-server")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("redis-server is not installed")
+        pytest.skip("redis-server is not installed")
+    return Path(found)
+
+
+@pytest.fixture(scope="session")
+def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """The URL of a server of a kind, one for the whole run."""
+    running: dict[str, tuple[str, Callable[[], None]]] = {}
+
+    def start(kind: str) -> tuple[str, Callable[[], None]]:
+        folder = tmp_path_factory.mktemp(kind)
+        if kind == "embedded":
+            store = EmbeddedStore(folder)
+            return store.start(), store.stop
+        server = Server(binary_of(kind), folder).start()
+        return server.url, server.kill
+
+    def url(kind: str) -> str:
+        if kind not in running:
+            running[kind] = start(kind)
+        return running[kind][0]
+
+    yield url
+    for _, stop in running.values():
+        stop()
+
+
+@pytest.fixture(params=["redis", "valkey"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    """A server that this test may hurt; it syncs every write."""
+    durable = ("--appendonly", "yes", "--appendfsync", "always")
+    server = Server(binary_of(request.param), tmp_path, *durable).start()
+    yield server
+    with suppress(ProcessLookupError):
+        server.kill()
+
+
+class Gateway(Protocol):
+    """A ledger of any kind, and the way tests ask it."""
+
+    def claim(self, scope: str, charges: tuple[Charge, ...]) -> Any: ...
+    def consume(self, claim: Any, done: Callable[[Outcome], None]) -> Outcome | None: ...
+
+
+async def ask(ledger: Gateway, claim: Any) -> Outcome:
+    """One request's answer, at once or later."""
+    later: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    outcome = ledger.consume(claim, later.set_result)
+    return await later if outcome is None else outcome
+
+
+async def ask_all(ledgers: list[Gateway], requests: int, scope: str, *charges: Charge) -> list[Outcome]:
+    """So many requests at the same time, each ledger's turn in order."""
+    claims = [(ledger, ledger.claim(scope, charges)) for ledger in ledgers]
+    return await asyncio.gather(*(ask(*claims[number % len(claims)]) for number in range(requests)))
+
+
+class World:
+    """Gateways that share counters, at a time that the test sets."""
+
+    def __init__(self, url: str | None) -> None:
+        self.now = MONDAY
+        self.prefix = next(prefixes)
+        self.calls = 0
+        self._url = url
+        self._alerts: list[Alert] = []
+        self._memory = MemoryLedger(lambda: self.now, self._alerts.append)
+        self._ledgers: list[StoreLedger] = []
+        self._clients: list[Redis] = []
+
+    async def gateway(self) -> Gateway:
+        """One more; in memory there is but one."""
+        if self._url is None:
+            return self._memory
+        redis = connect(Store(kind="url", url=self._url))
+        ledger = StoreLedger(redis, prefix=self.prefix, timeout=PATIENT, clock=lambda: self.now, on_call=self._called)
+        await ledger.start()
+        self._clients.append(redis)
+        self._ledgers.append(ledger)
+        self._tell(ledger)
+        return ledger
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass. A store takes the latest of its own time and what a caller saw, so callers have seen it."""
+        self.now += seconds
+        for ledger in self._ledgers:
+            self._tell(ledger)
+
+    async def alerts(self) -> list[Alert]:
+        """All that were raised, when everything has been reported."""
+        if not self._ledgers:
+            return self._alerts
+        for ledger in self._ledgers:
+            while ledger.owes:
+                await asyncio.sleep(0.01)
+        entries = await self._clients[0].xrange(f"{self.prefix}:outbox")
+        return [Alert(**json.loads(fields[b"alert"])) for _, fields in entries]
+
+    async def close(self) -> None:
+        for ledger in self._ledgers:
+            await ledger.close()
+        for redis in self._clients:
+            await redis.aclose()
+
+    def _called(self, seconds: float, ok: bool) -> None:
+        self.calls += 1
+
+    def _tell(self, ledger: StoreLedger) -> None:
+        ledger.clock.learn(self.now, self.now, self.now)
+
+
+KINDS = ["memory", *(pytest.param(kind, marks=pytest.mark.redis) for kind in ("redis", "valkey", "embedded"))]
+
+
+@pytest.fixture(params=KINDS)
+async def world(request: pytest.FixtureRequest, urls: Callable[[str], str]) -> AsyncIterator[World]:
+    """A fresh world of each kind of ledger."""
+    world = World(None if request.param == "memory" else urls(request.param))
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def ledger(world: World) -> Gateway:
+    """The world's first gateway."""
+    return await world.gateway()
+
+
+def limit(value: int, **fields: Any) -> Limit:
+    """A limit of the plan `gold`, per minute unless said otherwise."""
+    return Limit(**{"plan": "gold", "period": Period.MINUTE, "value": value, **fields})
