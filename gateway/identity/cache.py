@@ -41,8 +41,10 @@ class TokenCache:
         del self._entries[digest]
         return None
 
-    def put(self, digest: bytes, entry: Entry) -> None:
-        """Remember a verified token."""
+    def put(self, digest: bytes, entry: Entry, now: float) -> None:
+        """Remember a verified token; one that lives by the leeway only takes nobody's place."""
+        if entry.expires <= now:
+            return
         if len(self._entries) >= self._size and digest not in self._entries:
             del self._entries[next(iter(self._entries))]
         self._entries[digest] = entry

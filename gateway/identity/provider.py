@@ -85,8 +85,7 @@ class Provider:
             raise Unavailable(detail, code="identity_unavailable", retry_after=RETRY_AFTER)
         key = keys.verify(token)
         identity = identity_of(token.claims, self.name)
-        if self._clock() < identity.expires:  # else it lives by the leeway
-            self.cache.put(digest, Entry(identity, identity.expires, key.identity))
+        self.cache.put(digest, Entry(identity, identity.expires, key.identity), self._clock())
         return identity
 
     def _changed(self, keys: KeySet) -> None:

@@ -12,14 +12,14 @@ def entry(subject: str = "a", expires: float = 100.0, key: str = "first") -> Ent
 
 def test_a_token_is_recognised_as_the_same_object():
     cache, known = TokenCache(), entry()
-    cache.put(b"digest", known)
+    cache.put(b"digest", known, 0)
     assert cache.get(b"digest", 99.9) is known.identity
     assert cache.get(b"another", 0) is None
 
 
 def test_never_past_exp():
     cache = TokenCache()
-    cache.put(b"digest", entry(expires=100.0))
+    cache.put(b"digest", entry(expires=100.0), 0)
     assert cache.get(b"digest", 100.0) is None
     assert len(cache) == 0
 
@@ -27,23 +27,30 @@ def test_never_past_exp():
 def test_the_oldest_makes_room():
     cache = TokenCache(size=3)
     for number in range(100):
-        cache.put(bytes([number]), entry(str(number)))
+        cache.put(bytes([number]), entry(str(number)), 0)
         assert len(cache) <= 3
     assert [cache.get(bytes([number]), 0) is not None for number in range(96, 100)] == [False, True, True, True]
 
 
+def test_a_token_that_lives_by_the_leeway_takes_nobodys_place():
+    cache = TokenCache(size=1)
+    cache.put(b"one", entry(expires=100.0), 99)
+    cache.put(b"two", entry(expires=100.0), 100)
+    assert cache.get(b"one", 99) is not None
+
+
 def test_putting_a_token_again_costs_no_other_its_place():
     cache = TokenCache(size=2)
-    cache.put(b"one", entry())
-    cache.put(b"two", entry())
-    cache.put(b"two", entry())
+    cache.put(b"one", entry(), 0)
+    cache.put(b"two", entry(), 0)
+    cache.put(b"two", entry(), 0)
     assert cache.get(b"one", 0) is not None
 
 
 def test_tokens_die_with_their_key():
     cache = TokenCache()
-    cache.put(b"one", entry(key="first"))
-    cache.put(b"two", entry(key="second"))
+    cache.put(b"one", entry(key="first"), 0)
+    cache.put(b"two", entry(key="second"), 0)
     cache.retain(frozenset({("second",), ("third",)}))
     assert cache.get(b"one", 0) is None
     assert cache.get(b"two", 0) is not None
