@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from gateway.errors import BadRequest
@@ -11,6 +12,7 @@ _authority = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))
 _number = re.compile(rb"(?:[0-9]+|0x[0-9a-f]*)").fullmatch
 
 
+@lru_cache(maxsize=1024)  # clients repeat themselves; a flood of other values only costs the parsing
 def parse_host(value: bytes) -> tuple[bytes, int | None]:
     """(host, port) of a Host value; raises BadRequest.
 
