@@ -104,7 +104,7 @@ async def read_answer(reader: asyncio.StreamReader, *, head_only: bool = False) 
 def service_at(port: int, **settings: object) -> Service:
     upstream = Upstream(
         name="echo",
-        targets=settings.pop("targets", (Target(False, "127.0.0.1", port),)),
+        targets=settings.pop("targets", (Target(bool(settings.get("tls")), "127.0.0.1", port),)),
         tls=settings.pop("tls", ClientTls()),
         timeouts=settings.pop("timeouts", Timeouts()),
     )
