@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,8 +26,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from uvicorn.server import ServerState
 
-from gateway.devkit.servers import listener, serving
 from gateway.model import Alert
 
 NOW = 1_793_000_000.0
@@ -195,11 +196,21 @@ def make_alert() -> Callable[..., Alert]:
 
 @pytest.fixture
 async def hook() -> AsyncIterator[Hook]:
+    """On a free port, by uvicorn's protocol without its server, whose stop takes a while."""
     hook = Hook()
-    async with serving(hook.app, listener()) as url:
-        hook.url = url + "/hook"
-        yield hook
-        hook.released.set()
+    config = uvicorn.Config(hook.app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    state = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    hook.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    yield hook
+    hook.released.set()
+    server.close()
+    for connection in list(state.connections):
+        connection.transport.abort()
+    await asyncio.gather(*state.tasks)
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ async def raise_alerts(redis: Redis, *alerts: Alert) -> None:
         await redis.xadd(KEY, {"alert": json.dumps(alert._asdict())})
 
 
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-async def redis(store: Any, request: pytest.FixtureRequest) -> AsyncIterator[Redis]:
-    async with store.client(request.param) as client:
+@pytest.fixture
+async def redis(store: Any) -> AsyncIterator[Redis]:
+    async with store.client() as client:
         yield client
 
 
@@ -63,6 +63,15 @@ async def test_what_was_raised_is_read_once(redis: Redis, open_outbox: Open, mak
     await raise_alerts(redis, make_alert("a1"), make_alert("a2", window_end=None))
     assert await read(outbox) == [make_alert("a1"), make_alert("a2", window_end=None)]
     assert await read(outbox) == []
+
+
+@pytest.mark.parametrize("protocol", [2, 3], ids=["RESP2", "RESP3"])
+async def test_both_protocols_of_the_store_are_understood(protocol: int, store: Any, make_alert: Make) -> None:
+    async with store.client(protocol) as redis:
+        await raise_alerts(redis, make_alert("a1"), make_alert("a2"))
+        for consumer in ("a", "a", "b"):  # new entries, our own after a restart, a dead one's
+            assert await read(StoreOutbox(redis, "gw", consumer)) == [make_alert("a1"), make_alert("a2")]
+            await pretend_idle(redis, "a", 61)
 
 
 async def test_what_was_raised_before_any_gateway_read_counts(
