@@ -1,0 +1,32 @@
+"""What a file may say, as pydantic models: one block of YAML, one class."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from gateway.config.blocks.base import Block, Named
+from gateway.config.blocks.gateway import Alerting, Gateway, Provider
+from gateway.config.blocks.plans import Account, Application, Plan
+from gateway.config.blocks.scalar import one_of
+from gateway.config.blocks.services import Service
+
+
+class File(Block):
+    version: Annotated[str, one_of(("1",))] = "1"
+    """Of this format."""
+    gateway: Gateway = Gateway()
+    """The process: where it listens, where it counts."""
+    identity: Named[Provider] = Field(default_factory=dict)
+    """Who proves who a client is."""
+    alerts: Alerting = Alerting()
+    """Where alerts go."""
+    services: Named[Service] = Field(default_factory=dict)
+    """The APIs."""
+    plans: Named[Plan] = Field(default_factory=dict)
+    """What clients may do, and how much."""
+    accounts: Named[Account] = Field(default_factory=dict)
+    """Who owns applications."""
+    applications: Named[Application] = Field(default_factory=dict)
+    """The clients, and their plans."""

@@ -1,0 +1,101 @@
+"""`gateway:`, `identity:` and `alerts:`: the process itself and whom it talks to besides clients and services."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from gateway.config.blocks import network as net
+from gateway.config.blocks import scalars as of
+from gateway.config.blocks.base import Block, Named, OneOrSome, Some
+from gateway.config.problems import Complaint
+
+
+class Listener(Block):
+    address: net.Listen
+    """Address and port."""
+
+    short: ClassVar = "address"
+    later: ClassVar = {"tls": "let a TLS proxy terminate it"}
+
+
+class Store(Block):
+    url: net.StoreUrl
+    """embedded (a bundled Valkey), memory (lost at the end), or the URL of a Redis or Valkey."""
+    ca: of.FilePath | None = None
+    """A private CA's certificates, for rediss://."""
+    password: of.Secret | None = None
+    """As file:PATH or ${NAME}."""
+    prefix: net.KeyPrefix = "gw"
+    """What the gateway's keys in the store start with."""
+    timeout: of.Wait = 0.05
+    """How long one call may take."""
+
+    short: ClassVar = "url"
+    later: ClassVar = {"sentinel": "use url", "cluster": "use url", "wait": "leave it out"}
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.password is not None and self.url in net.LOCAL_STORES:
+            raise Complaint("is only for a store with a URL; leave it out", at=("password",))
+        if self.ca is not None and not self.url.startswith("rediss:"):
+            raise Complaint("is only for a store with TLS; write rediss:// in its URL", at=("ca",))
+        return self
+
+
+class Gateway(Block):
+    listen: OneOrSome[Listener] | None = None
+    """Where clients connect; 0.0.0.0:8080 if left out."""
+    admin: net.Listen | None = None
+    """Where probes and metrics are served; 127.0.0.1:8081 if left out."""
+    workers: of.Workers = 1
+    """Processes that carry traffic."""
+    data: of.FilePath | None = None
+    """The folder of what the gateway keeps; ./data of the working directory if left out."""
+    store: Store | None = None
+    """Where counters live; embedded if left out."""
+    drain: of.Duration = 30.0
+    """How long requests in flight may take at a stop."""
+
+    later: ClassVar = {"trusted_proxies": "forwarded headers that clients send are always replaced"}
+
+
+class Oidc(Block):
+    issuer: net.Url
+    """The `iss` of the tokens, letter by letter, and where the provider is found."""
+    audience: OneOrSome[of.Text]
+    """What a token's `aud` must name; any one of these."""
+    algorithms: Some[of.Algorithm] | None = None
+    """Signature algorithms; the asymmetric ones that the provider publishes if left out."""
+    internal_url: net.Url | None = None
+    """Where the gateway reaches the provider, if not at the issuer's URL."""
+    ca: of.FilePath | None = None
+    """A private CA's certificates."""
+
+    @model_validator(mode="after")
+    def _ca_has_tls(self) -> Self:
+        if self.ca is not None and not (self.internal_url or self.issuer).startswith("https:"):
+            raise Complaint("is only for https, and the provider is reached by http", at=("ca",))
+        return self
+
+
+class Provider(Block):
+    oidc: Oidc
+    """an OpenID Connect provider, such as a realm of Keycloak."""
+
+    later: ClassVar = {"saml": "use oidc", "certificate": "use oidc"}
+
+
+class Channel(Block):
+    webhook: net.Hook
+    """The URL to which alerts are posted."""
+    secret: of.WebhookSecret | None = None
+    """Signs what is posted (Standard Webhooks); as file:PATH or ${NAME}."""
+
+    later: ClassVar = {"alertmanager": "use webhook"}
+
+
+class Alerting(Block):
+    channels: Named[Channel] = Field(default_factory=dict)
+    """Where plans send their alerts, besides the log."""

@@ -1,0 +1,101 @@
+"""`plans:`, `accounts:` and `applications:`: what is allowed, and to whom."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from gateway.config.blocks import scalars as of
+from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.rules import PathPattern
+from gateway.config.blocks.scalar import one_of
+from gateway.config.problems import Complaint
+from gateway.model import Each, Over, State
+
+OverLimit = Annotated[Over, one_of(Over, ("suspend", "wait", "degrade"), Over)]
+
+
+class Limit(Block):
+    limit: of.Window
+    """Amount and period, such as 100/minute. Periods are calendar ones; a limit of 0 refuses."""
+    over: OverLimit | None = None
+    """reject (429) or allow (counted on: the overage); the plan's if left out."""
+    time_zone: of.Zone = "UTC"
+    """Where days, weeks, months and years begin."""
+    per: Annotated[str, one_of(("application",), ("user", "account", "address"))] = "application"
+    """Whose requests count together."""
+
+    short: ClassVar = "limit"
+    later: ClassVar = {
+        "rate": "use limit",
+        "concurrent": "use limit",
+        "burst": "use limit",
+        "shadow": "use over: allow, which counts and never refuses",
+    }
+
+    @model_validator(mode="after")
+    def _zero_refuses(self) -> Self:
+        if self.limit[0] == 0 and self.over is Over.ALLOW:
+            raise Complaint("contradicts a limit of 0, which always refuses", at=("over",))
+        return self
+
+
+class PlanAlerts(Block):
+    at: Some[of.Percent] | None = None
+    """Percentages of each limit at which an alert is raised; 80 and 100 if left out. Above 100 for `over: allow`."""
+    to: Some[of.Name] | None = None
+    """Channels, besides the log."""
+
+
+class Plan(Block):
+    services: Some[of.Name]
+    """The services that it opens."""
+    allow: Named[Some[PathPattern]] = Field(default_factory=dict)
+    """By service, what of it is open; whatever has a rule if left out."""
+    limits: dict[of.Metered, Some[Limit]] = Field(default_factory=dict)
+    """By metric: over all services of the plan together, or as `service.metric` for one of them."""
+    over: OverLimit = Over.REJECT
+    """What happens over its limits, unless a limit says otherwise."""
+    ledger_down: Annotated[str, one_of(("closed",), ("open", "local"))] = "closed"
+    """What happens while usage cannot be counted: closed (503)."""
+    alerts: PlanAlerts = PlanAlerts()
+    """When and whom to tell how far limits are used."""
+
+
+class Contact(Block):
+    email: of.Email | None = None
+    """Whom to write to."""
+
+
+class Account(Block):
+    contact: Contact = Contact()
+    """Who owns applications."""
+
+
+class Match(Block):
+    roles: Some[of.Text]
+    """Roles in the token, any of them; `client:role` for a client's own."""
+
+
+class Application(Block):
+    account: of.Name | None = None
+    """Its owner."""
+    plans: Some[of.Name]
+    """Its plans; no two of them for the same service."""
+    client_ids: Some[of.Text] | None = None
+    """Clients whose tokens (`azp`) belong to it."""
+    api_keys: Some[of.KeyDigest] | None = None
+    """Digests of its keys."""
+    match: Match | None = None
+    """Which other clients' tokens belong to it."""
+    each: Annotated[Each, one_of(Each, (), Each)] = Each.SHARED
+    """Who has counters of their own: client, user, address, or all together (shared)."""
+    state: Annotated[State, one_of(State, (), State)] = State.LIVE
+    """Only a live application is served."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if not self._given("client_ids", "api_keys", "match"):
+            raise Complaint("has nothing to be known by (client_ids api_keys match)")
+        return self

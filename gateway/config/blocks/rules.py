@@ -1,0 +1,117 @@
+"""How mapping rules are read: `GET /orders: hits`, `POST /bulk: {writes: 10}`, with `last: true` beside the pattern."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, NamedTuple
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from gateway.config.blocks.scalar import Json, Scalar, number
+from gateway.config.blocks.scalars import FLAG, GREATEST, METRIC, NAME
+from gateway.config.problems import Complaint, instead, kind
+from gateway.model import Pattern
+from gateway.routing.patterns import METHODS, parse
+
+LAST = "last"
+_PATTERN = f"^({'|'.join(METHODS)}) /"
+_AMOUNT = replace(number(1, GREATEST, "a whole number from 1 to 10^15"), later=frozenset({"json"}))
+
+
+def read_pattern(text: str) -> Pattern:
+    """`GET /orders/{id}$`: a method or ANY, a space and a path; raises Complaint."""
+    method, space, path = text.partition(" ")
+    if not space:
+        raise Complaint("is not a method and a pattern, such as GET /orders", shown=text)
+    if method not in METHODS:
+        raise Complaint(f"is not a method{instead(method.upper(), METHODS)}", shown=method)
+    if "$" in path.partition("?")[0][:-1]:
+        raise Complaint("has a '$' before its end; write %24 for the character", shown=path)
+    try:
+        parse(path)
+    except ValueError as error:
+        raise Complaint(f"is not a pattern: {error}", shown=path) from None
+    return Pattern(method, path)
+
+
+PathPattern = Annotated[
+    Pattern,
+    Scalar("a method and a pattern, such as GET /orders", read_pattern, {"type": "string", "pattern": _PATTERN}),
+]
+
+
+class RuleLine(NamedTuple):
+    """One rule. `key` is the pattern as written."""
+
+    key: str
+    pattern: Pattern
+    usage: dict[str, int]
+    last: bool
+
+
+class _Reader:
+    """Reads a rule from its mapping, for pydantic."""
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(_rule)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> Json:
+        metric = {"type": "string", "pattern": f"^{NAME}$"}
+        amounts = {"type": "object", "propertyNames": metric, "additionalProperties": {"type": "integer", "minimum": 1}}
+        return {
+            "type": "object",
+            "properties": {LAST: {"type": "boolean"}},
+            "patternProperties": {_PATTERN: {"anyOf": [metric, amounts]}},
+            "additionalProperties": False,
+        }
+
+
+Rule = Annotated[RuleLine, _Reader()]
+
+
+def _rule(value: object) -> RuleLine:
+    if not isinstance(value, dict):
+        raise Complaint(f"is {kind(value)}, would be a rule such as GET /orders: hits")
+    key = _pattern_of(value)
+    try:
+        pattern = read_pattern(key)
+    except Complaint as complaint:
+        raise complaint.below(key, on_key=True) from None
+    return RuleLine(key, pattern, _usage(value[key], key), LAST in value and _flag(value[LAST]))
+
+
+def _pattern_of(value: dict[str, object]) -> str:
+    keys = [name for name in value if name != LAST]
+    if not keys:
+        raise Complaint("is a rule without a pattern, would be such as GET /orders: hits")
+    for name in keys[1:]:
+        if " " in name:
+            raise Complaint("is a second pattern; write a rule for each", name, (name,), on_key=True)
+        raise Complaint(f"is not known here{instead(name, (LAST,))}", name, (name,), on_key=True)
+    return keys[0]
+
+
+def _usage(value: object, key: str) -> dict[str, int]:
+    try:
+        if not isinstance(value, dict):
+            return {METRIC.read(value): 1}
+        if not value:
+            raise Complaint(f"is empty, would be {METRIC.what}")
+        return dict(_charged(name, amount) for name, amount in value.items())
+    except Complaint as complaint:
+        raise complaint.below(key) from None
+
+
+def _charged(name: str, amount: object) -> tuple[str, int]:
+    try:
+        return METRIC.read(name), _AMOUNT.read(amount)
+    except Complaint as complaint:
+        raise complaint.below(name) from None
+
+
+def _flag(value: object) -> bool:
+    try:
+        return bool(FLAG.read(value))
+    except Complaint as complaint:
+        raise complaint.below(LAST) from None

@@ -1,0 +1,162 @@
+"""The kinds of text that the files hold: names, amounts, times, secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from functools import cache
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from gateway.config.blocks.scalar import Scalar, matching, number
+from gateway.config.problems import Complaint, choices, instead
+from gateway.model import ASYMMETRIC, Period
+
+GREATEST = 10**15  # what stores and JSON count exactly, with room to add
+LONGEST = 24 * 3600  # seconds of a duration
+
+NAME = "[a-z][a-z0-9_-]*"
+_name = matching(NAME)
+
+Name = Annotated[str, Scalar(f"a name ({NAME})", _name, {"type": "string", "pattern": f"^{NAME}$"})]
+METRIC = Scalar("a metric, or amounts as in {writes: 10}", _name)
+Text = Annotated[str, Scalar("text", str)]
+FilePath = Annotated[str, Scalar("the path of a file", str)]
+Metered = Annotated[str, Scalar("a metric, or service.metric", matching(rf"(?:{NAME}\.)?{NAME}"), {"type": "string"})]
+
+# --- amounts and times -----------------------------------------------------------------------------
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _workers(text: str) -> int:
+    if text != "1":
+        raise Complaint(
+            "is not supported yet (1)" if text.isdecimal() and int(text) else "is not a number of processes (1)", text
+        )
+    return 1
+
+
+Workers = Annotated[int, Scalar("a number of processes (1)", _workers, {"const": 1})]
+FLAG = Scalar("true or false", _flag, {"type": "boolean"})
+Flag = Annotated[bool, FLAG]
+Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = r"([0-9]{1,8}(?:\.[0-9]{1,3})?)(ms|s|m|h)"
+
+
+def _duration(text: str) -> float:
+    found = re.fullmatch(_DURATION, text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    seconds = round(float(found[1]) * _UNITS[found[2]], 6)
+    if seconds > LONGEST:
+        raise Complaint("is longer than 24h", shown=text)
+    return seconds
+
+
+def _positive(text: str) -> float:
+    seconds = _duration(text)
+    if not seconds:
+        raise Complaint("is no time at all; would be a duration such as 50ms, 5s, 2m or 1h", shown=text)
+    return seconds
+
+
+_TIMED = "a duration such as 50ms, 5s, 2m or 1h", {"type": "string", "pattern": f"^{_DURATION}$"}
+Duration = Annotated[float, Scalar(_TIMED[0], _duration, _TIMED[1])]
+Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
+
+
+_PERIODS = {str(period): period for period in Period}
+
+
+def _window(text: str) -> tuple[int, Period]:
+    amount, slash, period = text.partition("/")
+    if not slash:
+        raise ValueError(text)
+    if period not in _PERIODS:
+        raise Complaint(f"is not a period ({' '.join(Period)})", shown=period)
+    if not re.fullmatch(r"[0-9]{1,16}", amount, re.ASCII) or int(amount) > GREATEST:
+        raise Complaint("is not an amount (a whole number, at most 10^15)", shown=amount)
+    return int(amount), _PERIODS[period]
+
+
+Window = Annotated[
+    tuple[int, Period],
+    Scalar(
+        "a limit such as 100/minute",
+        _window,
+        {"type": "string", "pattern": f"^[0-9]+/({'|'.join(Period)})$"},
+    ),
+]
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _zone(text: str) -> str:
+    if text not in _zones():
+        raise Complaint(f"is not a time zone{instead(text, _zones())}", shown=text)
+    return text
+
+
+Zone = Annotated[str, Scalar("a time zone such as Europe/Berlin", _zone)]
+
+
+# --- credentials and secrets -------------------------------------------------------------------------
+
+
+def _algorithm(text: str) -> str:
+    if text.lower() == "none":
+        raise Complaint("is not accepted: a token without signature proves nothing", shown=text)
+    if text.upper().startswith("HS"):
+        raise Complaint("is not accepted: whoever can verify with a shared secret can forge with it", shown=text)
+    if text not in ASYMMETRIC:
+        raise Complaint(f"is not an algorithm {choices(ASYMMETRIC)}", shown=text)
+    return text
+
+
+Algorithm = Annotated[str, Scalar("a signature algorithm such as RS256", _algorithm, {"enum": list(ASYMMETRIC)})]
+
+KeyDigest = Annotated[
+    str,
+    Scalar(
+        "the digest of a key (sha256: and 64 hexadecimal digits; `gateway keys create` prints one)",
+        matching(r"sha256:[0-9a-fA-F]{64}", str.lower),
+        {"type": "string", "pattern": "^sha256:[0-9a-fA-F]{64}$"},
+        secret=True,
+    ),
+]
+
+
+def _webhook_secret(text: str) -> str:
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise ValueError from None
+    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError
+    return text
+
+
+WebhookSecret = Annotated[
+    str,
+    Scalar(
+        "a Standard Webhooks secret (whsec_ and the base64 of 24 to 64 random bytes)",
+        _webhook_secret,
+        {"type": "string", "pattern": "^whsec_[A-Za-z0-9+/]+=*$"},
+        secret=True,
+    ),
+]
+Secret = Annotated[str, Scalar("a secret, as file:PATH or ${NAME}", str, secret=True)]
+Email = Annotated[
+    str, Scalar("an e-mail address", matching(r"[^@\s]{1,64}@[^@\s]{1,250}"), {"type": "string", "format": "email"})
+]

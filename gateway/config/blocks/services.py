@@ -1,0 +1,132 @@
+"""`services:`: APIs, where they are, whom they accept, what a request uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from gateway.config.blocks import network as net
+from gateway.config.blocks import scalars as of
+from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.rules import Rule
+from gateway.config.blocks.scalar import one_of
+from gateway.config.problems import Complaint
+from gateway.model import KeyPlace
+
+
+class Tls(Block):
+    ca: of.FilePath | None = None
+    """A private CA's certificates; the system's if left out."""
+    cert: of.FilePath | None = None
+    """The gateway's own certificate, then its chain."""
+    key: of.FilePath | None = None
+    """The key of the certificate."""
+    verify_name: net.VerifyName | None = None
+    """The name that a target's certificate must have, if not the target's host."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        given = self._given("cert", "key")
+        if len(given) == 1:
+            raise Complaint("needs both cert and key", at=(given[0],))
+        return self
+
+
+class Timeouts(Block):
+    connect: of.Wait = 5.0
+    """For a connection, with its TLS handshake."""
+    response: of.Wait = 60.0
+    """For the head of an answer."""
+    idle: of.Wait = 60.0
+    """For the next byte, either way."""
+
+
+class Upstream(Block):
+    targets: Some[net.TargetUrl]
+    """SCHEME://HOST:PORT of each instance."""
+    tls: Tls | None = None
+    """How https targets are spoken to."""
+    timeouts: Timeouts = Timeouts()
+    """How long to wait; 5s, 60s and 60s if left out."""
+
+    @model_validator(mode="after")
+    def _tls_has_use(self) -> Self:
+        if len(set(self.targets)) < len(self.targets):
+            raise Complaint("names one target twice", at=("targets",))
+        if self.tls is not None and not any(target.tls for target in self.targets):
+            raise Complaint("is only for https targets, and there is none", at=("tls",))
+        return self
+
+
+class ApiKey(Block):
+    header: net.Header | None = None
+    """The header that carries the key."""
+    query: net.QueryName | None = None
+    """The query parameter that carries the key."""
+    basic: Annotated[str, one_of(("username", "password"))] | None = None
+    """The half of HTTP Basic credentials that carries the key."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self._given("header", "query", "basic")) != 1:
+            raise Complaint("needs exactly one place for the key: header, query or basic")
+        return self
+
+    @property
+    def place(self) -> KeyPlace:
+        kind = self._given("header", "query", "basic")[0]
+        return KeyPlace(kind, getattr(self, kind))
+
+
+class AcceptLine(Block):
+    jwt: of.Name | None = None
+    """A provider's name: its access token as Bearer."""
+    api_key: ApiKey | None = None
+    """Where the client puts its key."""
+
+    later: ClassVar = {
+        "certificate": "use jwt or api_key",
+        "sign_in": "use jwt or api_key",
+        "anonymous": "use jwt or api_key",
+    }
+
+    @model_validator(mode="after")
+    def _any(self) -> Self:
+        if not self._given("jwt", "api_key"):
+            raise Complaint("names no credential (jwt api_key)")
+        return self
+
+    @property
+    def place(self) -> KeyPlace | None:
+        return None if self.api_key is None else self.api_key.place
+
+
+class Metric(Block):
+    parent: of.Name | None = None
+    """The metric that counts whatever this one counts."""
+
+
+class Service(Block):
+    hosts: Some[net.HostName] | None = None
+    """Hosts that it answers for; any if left out."""
+    path: net.ServicePath = "/"
+    """Whatever is at or below it belongs to the service."""
+    strip_path: of.Flag = False
+    """Whether the upstream sees paths without `path`."""
+    upstream: Upstream
+    """Where the requests go."""
+    accept: Some[AcceptLine]
+    """Credentials; the first line whose credentials are all present holds."""
+    metrics: Named[Metric] = Field(default_factory=dict)
+    """What is counted besides `hits`, which is built in."""
+    rules: Some[Rule]
+    """Mapping rules: method, pattern and what a request uses. All that match count; a pattern is a prefix unless
+    it ends with `$`."""
+
+    later: ClassVar = {
+        "upstreams": "use upstream",
+        "policies": "leave it out",
+        "charge": "leave it out: every admitted request is charged",
+        "limits": "put limits into a plan",
+    }

@@ -1,0 +1,29 @@
+"""Blocks → the model: what only shows when the parts are seen together is checked here."""
+
+from __future__ import annotations
+
+from gateway.config.blocks import File
+from gateway.config.build import gateway as process
+from gateway.config.build.applications import applications
+from gateway.config.build.context import Context
+from gateway.config.build.plans import plan
+from gateway.config.build.services import services
+from gateway.model import Account, Config
+
+
+def build(file: File, context: Context) -> Config:
+    """The configuration; `context` hears of everything that is wrong."""
+    return Config(
+        listen=process.listen(file.gateway, context),
+        admin=file.gateway.admin or Config().admin,
+        workers=file.gateway.workers,
+        data=process.data(file.gateway, context),
+        store=process.store(file.gateway.store, context),
+        drain=file.gateway.drain,
+        providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
+        channels={name: process.channel(name, block) for name, block in file.alerts.channels.items()},
+        services=services(file.services, context),
+        plans={name: plan(name, block, file.services, context) for name, block in file.plans.items()},
+        accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},
+        applications=applications(file.applications, file.plans, context),
+    )

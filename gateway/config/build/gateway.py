@@ -1,0 +1,59 @@
+"""The process, its providers and channels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway import model
+from gateway.config.blocks.gateway import Channel, Gateway, Oidc, Store
+from gateway.config.blocks.network import LOCAL_STORES
+from gateway.config.build.context import Context, Where
+from gateway.config.problems import Complaint, repeated
+
+
+def listen(block: Gateway, context: Context) -> tuple[model.Address, ...]:
+    addresses = [listener.address for listener in block.listen or ()]
+    for position in repeated(addresses):
+        if addresses[position].port:  # 0 takes another free one each time
+            complaint = Complaint("is named twice", shown=str(addresses[position]))
+            context.complain(("gateway", "listen", position), complaint)
+    admin = block.admin or model.Config().admin
+    if admin.port and admin in addresses:
+        context.complain(("gateway", "admin"), Complaint("is a listener of traffic too", shown=str(admin)))
+    return tuple(addresses) or model.Config().listen
+
+
+def data(block: Gateway, context: Context) -> Path:
+    if block.data is None:
+        return model.Config().data.absolute()
+    return context.file(block.data, ("gateway", "data"))
+
+
+def store(block: Store | None, context: Context) -> model.Store:
+    if block is None:
+        return model.Store()
+    local = block.url in LOCAL_STORES
+    return model.Store(
+        kind=block.url if local else "url",
+        url=None if local else block.url,
+        ca=context.checked_file(block.ca, ("gateway", "store", "ca"), context.certificates.check_authority),
+        password=block.password,
+        prefix=block.prefix,
+        timeout=block.timeout,
+    )
+
+
+def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
+    where: Where = ("identity", name, "oidc", "ca")
+    return model.Oidc(
+        name=name,
+        issuer=block.issuer,
+        audience=tuple(block.audience),
+        algorithms=tuple(block.algorithms or ()),
+        internal_url=block.internal_url,
+        ca=context.checked_file(block.ca, where, context.certificates.check_authority),
+    )
+
+
+def channel(name: str, block: Channel) -> model.Channel:
+    return model.Channel(name=name, url=block.webhook, secret=block.secret)

@@ -1,0 +1,85 @@
+"""Certificates and keys that the files name, loaded once to see that they can be used."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from gateway.config.problems import Complaint
+
+
+class CertificateFiles:
+    """Reads each file once, however many services name it; every method raises Complaint."""
+
+    def __init__(self) -> None:
+        self.check_authority = cache(_check_authority)
+        self.check_certificate = cache(_check_certificate)
+        self.check_key = cache(_check_key)
+
+
+def _check_authority(path: Path) -> None:
+    """A file of one or more CA certificates."""
+    _certificates(path)
+    try:
+        ssl.create_default_context(cafile=path)
+    except (ssl.SSLError, OSError) as error:
+        raise _unusable(path, str(error)) from None
+
+
+def _check_certificate(path: Path) -> x509.Certificate:
+    """A certificate, perhaps with its chain behind it; returns the first."""
+    return _certificates(path)[0]
+
+
+def _check_key(cert: Path, key: Path) -> None:
+    """The key of a certificate; where that cannot be used itself, only whether it is a key."""
+    private = _private(key)
+    try:
+        certificate = _check_certificate(cert)
+    except Complaint:
+        return
+    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    if private.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        raise _unusable(key, "it is not the key of the certificate in cert")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=str)
+    except (ssl.SSLError, OSError) as error:
+        raise _unusable(key, str(error)) from None
+
+
+def _private(key: Path) -> PrivateKeyTypes:
+    content = _read(key)
+    try:
+        return load_pem_private_key(content, password=None)
+    except TypeError:
+        raise _unusable(key, "it is encrypted; write it without a password, readable by the gateway alone") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable(key, "it is not a private key in PEM") from None
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    content = _read(path)
+    try:
+        return x509.load_pem_x509_certificates(content)
+    except ValueError:
+        raise _unusable(path, "it holds no certificate in PEM") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            raise _unusable(path, "there is no such file")
+        return path.read_bytes()
+    except OSError as error:
+        raise _unusable(path, error.strerror or "it cannot be read") from None
+
+
+def _unusable(path: Path, why: str) -> Complaint:
+    return Complaint(f"cannot be used: {why}", shown=os.path.relpath(path))

@@ -1,0 +1,55 @@
+"""Folders of plans, and the certificates that some name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA, the gateway's certificate and key, and files that are not what they should be."""
+    folder = tmp_path_factory.mktemp("certs")
+    ca = trustme.CA()
+    gateway, other = ca.issue_cert("gateway.internal"), ca.issue_cert("other.internal")
+    ca.cert_pem.write_to_path(folder / "ca.pem")
+    gateway.cert_chain_pems[0].write_to_path(folder / "gateway.pem")
+    gateway.private_key_pem.write_to_path(folder / "gateway.key")
+    other.private_key_pem.write_to_path(folder / "other.key")
+    key = load_pem_private_key(gateway.private_key_pem.bytes(), password=None)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter2"))
+    (folder / "encrypted.key").write_bytes(encrypted)
+    (folder / "empty.pem").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: an empty folder `plans` and the certificates beside it."""
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "certs").symlink_to(certificates)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write(place: Path) -> Write:
+    """Puts text into files of the folder `plans`: `write("…")`, `write(a="…", b="…")`; returns the folder."""
+
+    def write(text: str = "", **files: str) -> Path:
+        for name, content in ({"plans": text} if text else {} | files).items():
+            (place / "plans" / f"{name}.yaml").write_text(content)
+        return Path("plans")
+
+    return write
