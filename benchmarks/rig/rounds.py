@@ -16,7 +16,7 @@ import redis
 
 from rig.contestants import Contestant
 from rig.material import BODY, render, write_certificates, write_token
-from rig.processes import GATEWAY_CORE, REST_CORE, cpu, free_port, memory, running, wrk
+from rig.processes import GATEWAY_CORE, REST_CORE, cpu, free_port, memory, prefer, running, wrk
 
 TARGET = "/api/v1/items?page=2"
 START = 15.0  # seconds that a contestant gets until it answers
@@ -79,6 +79,7 @@ def _round(contestant: Contestant, behind: Stage, seconds: int) -> Row:
     url = f"http://127.0.0.1:{port}{TARGET}"
     with running(command, GATEWAY_CORE, log) as process, _counted(contestant, values["redis_port"]):
         _await_start(contestant, url, behind.token, log)
+        prefer(process)
         wrk(url, behind.token, 1)
         own, stores = cpu(process), cpu(behind.redis)
         load = wrk(url, behind.token, seconds)
