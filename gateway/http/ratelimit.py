@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from gateway.model import Limit, Outcome, Period
 
@@ -17,33 +18,40 @@ SECONDS = {  # `w`, the window's length; the longest that it gets where months a
 }
 
 
+class Policy(NamedTuple):
+    """What is said of a limit, made once. The limit itself is kept so that its id is not reused."""
+
+    limit: Limit
+    name: str  # as `hits-minute` or `orders.hits-month`
+    lines: bytes  # RateLimit-Policy, and RateLimit up to its parameters
+
+
 def limit_fields(outcome: Outcome, now: float) -> bytes:
     """Both fields as lines; nothing where no limit applies. `r` is a hint; without `t` the window never ends."""
     limit = outcome.limit
     if limit is None:
         return b""
-    known = _policies.get(id(limit))
-    policy = known[1] if known is not None else _remember(limit)
+    lines = policy_of(limit).lines
     if outcome.resets_at is None:
-        return b"%b;r=%d\r\n" % (policy, max(0, outcome.remaining))
+        return b"%b;r=%d\r\n" % (lines, max(0, outcome.remaining))
     reset = max(0, math.ceil(outcome.resets_at - now))
-    return b"%b;r=%d;t=%d\r\n" % (policy, max(0, outcome.remaining), reset)
+    return b"%b;r=%d;t=%d\r\n" % (lines, max(0, outcome.remaining), reset)
 
 
-def policy_name(limit: Limit) -> str:
-    """What both fields call a limit, as `hits-minute` or `orders.hits-month`."""
+def policy_of(limit: Limit) -> Policy:
+    """The limit's name and lines."""
+    return _policies.get(id(limit)) or _remember(limit)
+
+
+_policies: dict[int, Policy] = {}
+
+
+def _remember(limit: Limit) -> Policy:
     metric = f"{limit.service}.{limit.metric}" if limit.service else limit.metric
-    return f"{metric}-{limit.period}"
-
-
-_policies: dict[int, tuple[Limit, bytes]] = {}  # by id, which the limit beside it keeps from being reused
-
-
-def _remember(limit: Limit) -> bytes:
-    name = policy_name(limit).encode()
-    window = b";w=%d" % SECONDS[limit.period] if limit.period in SECONDS else b""
-    lines = b'ratelimit-policy: "%b";q=%d%b\r\nratelimit: "%b"' % (name, limit.value, window, name)
+    name = f"{metric}-{limit.period}"
+    window = f";w={SECONDS[limit.period]}" if limit.period in SECONDS else ""
+    lines = f'ratelimit-policy: "{name}";q={limit.value}{window}\r\nratelimit: "{name}"'
     if len(_policies) > 10_000:  # reloads leave old ones behind
         _policies.clear()
-    _policies[id(limit)] = (limit, lines)
-    return lines
+    policy = _policies[id(limit)] = Policy(limit, name, lines.encode())
+    return policy

@@ -10,7 +10,7 @@ from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import Fields, Kind, listed, values, without
-from gateway.http.ratelimit import limit_fields, policy_name
+from gateway.http.ratelimit import limit_fields, policy_of
 from gateway.model import Outcome, Route
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Exchange:
         "chunked",
         "client",
         "complete",
-        "connection",
         "discard",
         "error",
         "expect",
         "fields",
         "host",
         "host_field",
+        "hosts",
         "ids",
         "keep",
         "length",
@@ -58,6 +58,8 @@ class Exchange:
         "route",
         "seconds",
         "sent_at",
+        "sent_id",
+        "sent_trace",
         "special",
         "started",
         "status",
@@ -81,8 +83,10 @@ class Exchange:
         self.path = self.query = b""
         self.fields: Fields = []
         self.authorization: list[bytes] = []
+        self.hosts: list[bytes] = []
         self.special: list[tuple[Kind, bytes]] = []
-        self.connection: bytes | None = None
+        self.sent_id: bytes | None = None
+        self.sent_trace: bytes | None = None
         self.keep = False
         self.ids: tuple[bytes, bytes] | None = None
         # the body
@@ -119,12 +123,9 @@ class Exchange:
         self.method = method
         self.version = version
         self.keep = keep
-        special = self.special
-        if len(special) == 1 and special[0][0] is Kind.HOST:  # the usual GET
-            hosts = [special[0][1]]
-        else:
-            hosts = self._of(Kind.HOST)
-            self._read_framing()
+        if self.special:  # rare among GETs
+            self._read_special()
+        hosts = self.hosts
         self.host_field = hosts[0] if hosts else b""
         self.host, self.path, self.query = head.address(method, self.target, hosts, version)
 
@@ -132,17 +133,19 @@ class Exchange:
         """Bytes of the head, of fields that were dropped on sight aside."""
         return len(self.target) + sum(map(len, self.fields)) + sum(len(value) for _, value in self.special)
 
-    def _read_framing(self) -> None:
-        lengths = self._of(Kind.CONTENT_LENGTH)
-        self.chunked = head.chunked(self._of(Kind.TRANSFER_ENCODING), self.version, has_length=bool(lengths))
+    def _read_special(self) -> None:
+        by_kind: dict[Kind, list[bytes]] = {}
+        for kind, value in self.special:
+            by_kind.setdefault(kind, []).append(value)
+        self.sent_id = head.request_id(by_kind.get(Kind.REQUEST_ID, []))
+        self.sent_trace = head.trace_id(by_kind.get(Kind.TRACEPARENT, []))
+        lengths = by_kind.get(Kind.CONTENT_LENGTH)
+        self.chunked = head.chunked(by_kind.get(Kind.TRANSFER_ENCODING, []), self.version, has_length=bool(lengths))
         self.length = int(lengths[0]) if lengths else None
-        self.expect = head.expects_continue(self._of(Kind.EXPECT)) and self.version == "1.1"
-        for value in self._of(Kind.CONNECTION):
+        self.expect = head.expects_continue(by_kind.get(Kind.EXPECT, [])) and self.version == "1.1"
+        for value in by_kind.get(Kind.CONNECTION, ()):
             if value.lower() not in (b"keep-alive", b"close"):
                 self.fields = without(self.fields, listed(value))
-
-    def _of(self, kind: Kind) -> list[bytes]:
-        return [value for k, value in self.special if k is kind]
 
     @property
     def has_body(self) -> bool:
@@ -157,12 +160,8 @@ class Exchange:
     def identify(self) -> tuple[bytes, bytes]:
         """The request id and the trace id: the client's where they are sound, else new ones (made once)."""
         if self.ids is None:
-            sent = trace = None
-            if len(self.special) > 1:
-                sent = head.request_id(self._of(Kind.REQUEST_ID))
-                trace = head.trace_id(self._of(Kind.TRACEPARENT))
-            trace = trace or b"%032x" % _random.getrandbits(128)
-            self.ids = (sent or trace, trace)
+            trace = self.sent_trace or b"%032x" % _random.getrandbits(128)
+            self.ids = (self.sent_id or trace, trace)
         return self.ids
 
     @property
@@ -223,7 +222,7 @@ class Exchange:
     @property
     def limit(self) -> str | None:
         outcome = self.outcome
-        return None if outcome is None or outcome.limit is None else policy_name(outcome.limit)
+        return None if outcome is None or outcome.limit is None else policy_of(outcome.limit).name
 
     @property
     def remaining(self) -> int | None:

@@ -150,6 +150,8 @@ class RequestReader(asyncio.Protocol):
         kind = REQUEST_KINDS[name]
         if kind is Kind.PASS:
             exchange.fields += (name, b": ", value, b"\r\n")
+        elif kind is Kind.HOST:
+            exchange.hosts.append(value)
         elif kind is Kind.AUTHORIZATION:
             exchange.authorization.append(value)
             exchange.fields += (name, b": ", value, b"\r\n")
