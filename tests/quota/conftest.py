@@ -153,7 +153,9 @@ class World:
         if self._url is None:
             return self._memory
         redis = connect(Store(kind="url", url=self._url))
-        ledger = StoreLedger(redis, prefix=self.prefix, timeout=PATIENT, clock=lambda: self.now, on_call=self._called)
+        ledger = StoreLedger(
+            redis, prefix=self.prefix, timeout=PATIENT, report=0.01, clock=lambda: self.now, on_call=self._called
+        )
         await ledger.start()
         self._clients.append(redis)
         self._ledgers.append(ledger)

@@ -122,7 +122,7 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot use .*/file/store"):
+    with pytest.raises(StoreError, match=r"cannot use .*/file/store"):
         EmbeddedStore(tmp_path / "file").start()
 
 
@@ -133,7 +133,7 @@ def test_a_server_that_fails_says_why(store: EmbeddedStore, tmp_path: Path) -> N
     (log,) = (tmp_path / "store/appendonlydir").glob("*.incr.aof")
     log.write_bytes(b"nonsense\r\n" + log.read_bytes())
     started = time.monotonic()
-    with pytest.raises(StoreError, match="does not start: .*(?i:bad file format)"):
+    with pytest.raises(StoreError, match=r"does not start: .*(?i:bad file format)"):
         store.start()
     assert time.monotonic() - started < 5
 
