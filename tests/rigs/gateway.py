@@ -1,0 +1,381 @@
+"""A gateway as a user starts it, before a service that takes only its certificate, with a provider of tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from asyncio.subprocess import Process
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+from rigs.proxy import read_answer
+
+from gateway.devkit.certificates import Pair, ensure_certificates, server_context
+from gateway.devkit.provider import Client, Provider, demo_clients
+from gateway.devkit.provider_app import provider_app
+from gateway.devkit.servers import listener, port_of, serving
+from gateway.devkit.services import orders_app
+
+PATIENCE = 40.0  # seconds until what must come is given up
+POLL = 0.02
+MARK = "GATEWAY_UNDER_TEST"  # in the environment of all processes of a gateway, whoever their parent becomes
+
+GATEWAY = """
+version: 1
+gateway:
+  listen: "${LISTEN}"
+  admin: "${ADMIN}"
+  data: "${DATA}"
+  drain: 10s
+  store: {url: "${STORE}", timeout: "${STORE_TIMEOUT}"}
+identity:
+  keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]}}
+"""
+ORDERS = """
+services:
+  orders:
+    path: /orders
+    upstream:
+      targets: ["${ORDERS}"]
+      tls:
+        ca: "${CERTS}/ca.pem"
+        cert: "${CERTS}/gateway.pem"
+        key: "${CERTS}/gateway.key"
+        verify_name: orders.internal
+    accept: [{jwt: keycloak}]
+    rules:
+      - GET /orders: hits
+      - POST /orders: hits
+"""
+
+
+class Gateway:
+    """One that runs `gateway run` over `files` in a folder of its own; started again, it goes on with its data."""
+
+    def __init__(self, folder: Path, files: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        self.mark = uuid.uuid4().hex
+        self.listen, self.admin = free_address(), free_address()
+        self.url = f"http://{self.listen}"
+        self.secrets: set[str] = set()  # that it was shown, and must tell nobody
+        self.environment = {"LISTEN": self.listen, "ADMIN": self.admin, "DATA": str(folder / "data"), **environment}
+        self._plans = folder / f"plans-{self.mark}"
+        self._printed = folder / f"stdout-{self.mark}", folder / f"stderr-{self.mark}"
+        self._process: Process | None = None
+        self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
+        self._admin = httpx2.AsyncClient(base_url=f"http://{self.admin}", trust_env=False, timeout=5)
+        self.configure(*files)
+
+    def configure(self, *files: str) -> None:
+        """Write the plans; those that were there are gone."""
+        self._plans.mkdir(exist_ok=True)
+        for old in self._plans.iterdir():
+            old.unlink()
+        for number, text in enumerate((GATEWAY, *files)):
+            (self._plans / f"{number}.yaml").write_text(text)
+
+    # --- life
+
+    @property
+    def process(self) -> Process:
+        assert self._process is not None
+        return self._process
+
+    @property
+    def supervisor(self) -> psutil.Process:
+        return psutil.Process(self.process.pid)
+
+    @property
+    def worker(self) -> psutil.Process:
+        return next(p for p in self.processes() if "gateway.app" in p.cmdline())
+
+    @property
+    def store(self) -> psutil.Process:
+        """The embedded one."""
+        return next(p for p in self.processes() if "valkey" in p.name())
+
+    def processes(self) -> list[psutil.Process]:
+        """All of them."""
+        return [process for process in psutil.process_iter() if is_marked(process, self.mark)]
+
+    async def start(self, *, missing: str = "") -> Gateway:
+        """Until it is ready, or says that only what starts with `missing` keeps it from that."""
+        await self.launch()
+
+        async def up() -> bool:
+            assert self.process.returncode is None, f"it ended with exit code {self.process.returncode}: {self.told()}"
+            with suppress(httpx2.TransportError):
+                said = await self.missing()
+                return said == [] if not missing else len(said) == 1 and said[0].startswith(missing)
+            return False
+
+        await until(up)
+        return self
+
+    async def launch(self) -> None:
+        """Only that: it may well refuse to start."""
+        stdout, stderr = self._printed
+        with stdout.open("ab") as out, stderr.open("ab") as err:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "run", str(self._plans)),
+                env={**os.environ, **self.environment, MARK: self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    async def ended(self) -> int:
+        """Its exit code, once nothing of it is left."""
+        async with asyncio.timeout(PATIENCE):
+            code = await self.process.wait()
+        await until(lambda: not self.processes())
+        return code
+
+    async def stop(self) -> int:
+        """As an orchestrator does."""
+        self.process.terminate()
+        return await self.ended()
+
+    async def close(self) -> None:
+        """The end of the test: nothing of it goes on, and it told no secret."""
+        await self._http.aclose()
+        await self._admin.aclose()
+        if self._process is not None:
+            assert await self._end() == [], "processes were left behind"
+        assert [secret for secret in self.secrets if secret in self.told()] == []
+
+    async def _end(self) -> list[psutil.Process]:
+        """What had to be killed because it did not end."""
+        with suppress(TimeoutError, AssertionError, ProcessLookupError):
+            await self.stop()
+        left = self.processes()
+        for process in left:
+            kill(process)
+        await self.process.wait()
+        return left
+
+    # --- as a client
+
+    async def get(self, path: str = "/orders", token: str | None = None, key: str | None = None, **headers: str) -> Any:
+        """In headers' names `_` stands for a dash."""
+        return await self.request("GET", path, token, key, **headers)
+
+    async def request(
+        self, method: str, path: str, token: str | None = None, key: str | None = None, **headers: str
+    ) -> httpx2.Response:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            fields["Authorization"] = f"Bearer {token}"
+        if key is not None:
+            fields["X-Api-Key"] = key
+        self.secrets |= {secret for secret in (token, key) if secret}
+        return await self._http.request(method, path, headers=fields)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, _, port = self.listen.partition(":")
+        return await asyncio.open_connection(host, int(port))
+
+    def head(self, token: str, path: str = "/orders", *lines: str, method: str = "GET") -> bytes:
+        """A request's head, for a connection of one's own."""
+        self.secrets.add(token)
+        fields = (f"{method} {path} HTTP/1.1", f"Host: {self.listen}", f"Authorization: Bearer {token}", *lines)
+        return "".join(f"{field}\r\n" for field in (*fields, "")).encode()
+
+    # --- as an operator
+
+    async def readyz(self) -> httpx2.Response:
+        return await self._admin.get("/readyz")
+
+    async def missing(self) -> list[str]:
+        """What keeps it from being ready."""
+        missing: list[str] = (await self.readyz()).json().get("missing", [])
+        return missing
+
+    async def metrics(self) -> str:
+        return (await self._admin.get("/metrics")).text
+
+    async def metric(self, name: str) -> float:
+        """The sum of all series of that name, or the one that `name` gives with its labels; 0 where there is none."""
+        lines = (line.rpartition(" ") for line in (await self.metrics()).splitlines())
+        return sum(float(value) for series, _, value in lines if name in (series, series.partition("{")[0]))
+
+    def told(self) -> str:
+        """Everything that it has printed."""
+        return "".join(path.read_text() for path in self._printed if path.exists())
+
+    def errors(self) -> str:
+        """What it has printed on stderr."""
+        return self._printed[1].read_text()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its own log."""
+        return [json.loads(line) for line in whole_lines(self._printed[1])]
+
+    def access_log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in whole_lines(self._printed[0])]
+
+    async def logged(self, answer: httpx2.Response) -> dict[str, Any]:
+        """The access log's line of an answer."""
+        name = answer.headers["x-request-id"]
+        lines = await until(lambda: [line for line in self.access_log() if line["request_id"] == name])
+        assert len(lines) == 1
+        line: dict[str, Any] = lines[0]
+        return line
+
+    async def said(self, text: str) -> dict[str, Any]:
+        """The first line of its log with this in its message, once it is there."""
+        lines = await until(lambda: [line for line in self.log() if text in line["message"]], f"a line with {text!r}")
+        line: dict[str, Any] = lines[0]
+        return line
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is around gateways: certificates, a provider, and the demo service of orders behind mutual TLS."""
+
+    certificates: Path
+    provider: Provider
+    orders: str
+
+    def token(self, client: str = "mobile-app", **claims: Any) -> str:
+        return self.provider.token(client, **claims)
+
+    @asynccontextmanager
+    async def gateway(
+        self, folder: Path, *files: str, start: bool = True, **environment: str
+    ) -> AsyncIterator[Gateway]:
+        """One before the service, with `files` for its plans. `environment` in capitals: STORE, ISSUER and so on."""
+        defaults = {
+            "ISSUER": self.provider.issuer,
+            "ORDERS": self.orders,
+            "CERTS": str(self.certificates),
+            "STORE": "memory",
+            "STORE_TIMEOUT": "5s",  # on a busy machine 50 ms may pass without anybody's fault
+        }
+        gateway = Gateway(folder, files, {**defaults, **environment})
+        try:
+            if start:
+                await gateway.start()
+            yield gateway
+        finally:
+            await gateway.close()
+
+
+@asynccontextmanager
+async def stage_at(folder: Path) -> AsyncIterator[Stage]:
+    certificates = ensure_certificates(folder / "certificates")
+    tls = server_context(Pair.at(certificates, "orders"), certificates / "ca.pem")
+    async with serving(orders_app(), listener(), tls) as orders, providing(listener()) as provider:
+        yield Stage(certificates, provider, orders)
+
+
+@asynccontextmanager
+async def providing(sock: socket.socket) -> AsyncIterator[Provider]:
+    """A provider where its issuer says."""
+    more = Client(id="guest-app"), Client(id="late-app"), Client(id="tea-shop", roles=("customer",))
+    provider = Provider(f"http://127.0.0.1:{port_of(sock)}/realms/demo", (*demo_clients(), *more))
+    async with serving(provider_app(provider), sock):
+        yield provider
+
+
+# --- load
+
+
+async def rush(gateways: list[Gateway], token: str, requests: int, connections: int = 100) -> Counter[int]:
+    """The statuses of so many requests, spread over gateways and connections that are all busy at once."""
+    each, rest = divmod(requests, connections)
+    statuses: Counter[int] = Counter()
+
+    async def client(number: int) -> None:
+        gateway = gateways[number % len(gateways)]
+        reader, writer = await gateway.connect()
+        for _ in range(each + (number < rest)):
+            writer.write(gateway.head(token))
+            statuses[status_of(await read_answer(reader))] += 1
+        writer.close()
+        await writer.wait_closed()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(connections):
+            group.create_task(client(number))
+    return statuses
+
+
+def status_of(answer: bytes) -> int:
+    return int(answer[9:12])
+
+
+def lasting(amount: int) -> str:
+    """A limit per hour; where that hour is about to end, per day of a zone where it is about noon."""
+    now = datetime.now(UTC)
+    if now.minute < 50:
+        return f"{{limit: {amount}/hour}}"
+    return f"{{limit: {amount}/day, time_zone: {noon_zone()}}}"
+
+
+def noon_zone() -> str:
+    """A zone where it is about noon, so that its day does not end during a test."""
+    ahead = 12 - datetime.now(UTC).hour
+    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"  # the signs of these names are POSIX's: reversed
+
+
+# --- waiting and processes
+
+
+async def until(check: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
+    """What `check` gives (or gives to an await), once that is true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = check()
+        if inspect.isawaitable(found):
+            found = await found
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"waited in vain for {what or inspect.getsource(check).strip()}"
+        await asyncio.sleep(POLL)
+
+
+def is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(MARK) == mark
+    except (psutil.Error, OSError):  # it has ended, or is another user's
+        return False
+
+
+def proportional_bytes(processes: list[psutil.Process]) -> int:
+    """Their memory together; what they share is counted once."""
+    return sum(process.memory_full_info().pss for process in processes)
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Without one that is still being written."""
+    return path.read_text().split("\n")[:-1]
+
+
+def free_address() -> str:
+    """One that no connection's own end takes meanwhile: below the ports that the system gives to those."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return f"127.0.0.1:{port}"
+
+
+def kill(process: psutil.Process) -> None:
+    process.send_signal(signal.SIGKILL)
