@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx2
@@ -15,7 +16,6 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from gateway.alerts.channels import LogChannel, NotDelivered, WebhookChannel
 from gateway.alerts.wording import event_of
 from gateway.devkit.receiver import make_secret
-from gateway.devkit.servers import listener, port_of
 from gateway.model import Alert
 
 SECRET = make_secret()
@@ -35,6 +35,25 @@ async def failure_of(channel: WebhookChannel, alert: Alert) -> NotDelivered:
     with pytest.raises(NotDelivered) as caught:
         await channel.send(alert)
     return caught.value
+
+
+@contextlib.asynccontextmanager
+async def liar(speak: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server that says what it likes; gives its URL."""
+    conversations: list[asyncio.Task[Any]] = []
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversations.extend(filter(None, [asyncio.current_task()]))
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await speak(reader, writer)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(converse, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+    for conversation in conversations:
+        conversation.cancel()
+    await asyncio.gather(*conversations)
+    await asyncio.sleep(0)  # the aborted transports close
 
 
 async def test_a_receiver_can_verify_who_sent_what(channel: Make, hook: Any, make_alert: Callable[..., Alert]) -> None:
@@ -130,34 +149,27 @@ async def test_an_answer_that_is_not_http_is_a_failure(
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(lie)
-        writer.close()
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
 
-    sock = listener()
-    server = await asyncio.start_server(answer, sock=sock)
-    async with server:
-        failure = await failure_of(channel(url=f"http://127.0.0.1:{port_of(sock)}/hook"), make_alert())
+    async with liar(answer) as url:
+        failure = await failure_of(channel(url=url), make_alert())
     assert not failure.final
 
 
 async def test_an_answer_that_drips_is_left_in_time(channel: Make, make_alert: Callable[..., Alert]) -> None:
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                await writer.drain()
-                await asyncio.sleep(0.005)
-        except OSError:
-            writer.close()
+    async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.005)
 
-    sock = listener()
-    async with await asyncio.start_server(drip, sock=sock), asyncio.timeout(2):
-        ops = channel(url=f"http://127.0.0.1:{port_of(sock)}/hook", timeout=0.1)
-        assert str(await failure_of(ops, make_alert())) == "TimeoutError"
+    async with liar(drip) as url, asyncio.timeout(2):
+        assert str(await failure_of(channel(url=url, timeout=0.1), make_alert())) == "TimeoutError"
 
 
 async def test_a_failure_does_not_tell_the_url(channel: Make, make_alert: Callable[..., Alert]) -> None:
-    sock = listener()
-    sock.close()
     failure = await failure_of(channel(url="http://127.0.0.1:1/T0/secret-path"), make_alert())
     assert str(failure) == "ConnectError"
 
