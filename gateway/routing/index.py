@@ -19,21 +19,22 @@ class Prefixes(Generic[T]):
 
     def __init__(self, values: Mapping[bytes, T]) -> None:
         self._keys = sorted(values)
-        self._values = [values[key] for key in self._keys]
+        self._values: list[T | None] = [*map(values.__getitem__, self._keys), None]  # None is found at -1
         self._shorter: list[int] = []  # the place of a key's longest own prefix, or -1
+        enclosing = [-1]
         for place, key in enumerate(self._keys):
-            self._shorter.append(self._search(key, place - 1))
-
-    def _search(self, path: bytes, place: int) -> int:
-        keys = self._keys
-        while place >= 0 and not path.startswith(keys[place]):
-            place = self._shorter[place]
-        return place
+            while enclosing[-1] >= 0 and not key.startswith(self._keys[enclosing[-1]]):
+                enclosing.pop()
+            self._shorter.append(enclosing[-1])
+            enclosing.append(place)
 
     def longest(self, path: bytes) -> T | None:
         """The value of the longest key, or None."""
-        place = self._search(path, bisect_right(self._keys, path) - 1)
-        return self._values[place] if place >= 0 else None
+        keys = self._keys
+        place = bisect_right(keys, path) - 1
+        while place >= 0 and not path.startswith(keys[place]):
+            place = self._shorter[place]
+        return self._values[place]
 
 
 class Check(NamedTuple):

@@ -48,18 +48,15 @@ class Router:
         `*.example.com`, that before services of any host; then the longest path wins.
         """
         decoded = unquote_to_bytes(path) if b"%" in path else path
-        route = self._service(host, decoded, path).route(method, decoded, query)
-        if b";" in decoded:
-            self._require_same(route, method, host, _without_parameters(b"", decoded), query)
-        return route
-
-    def _service(self, host: bytes, decoded: bytes, path: bytes) -> ServiceRules:
         rules = self._find(host, decoded + b"/")
         if rules is None:
             raise NotFound("no service for this host and path", code="no_service")
         if decoded is not path and not path.startswith(rules.prefix):  # or the prefix could not be stripped
             raise BadRequest("the path spells the service's own path with needless encodings")
-        return rules
+        route = rules.route(method, decoded, query)
+        if b";" in decoded:
+            self._require_same(route, method, host, _without_parameters(b"", decoded), query)
+        return route
 
     def _find(self, host: bytes, key: bytes) -> ServiceRules | None:
         named = self._exact.get(host)
