@@ -52,10 +52,15 @@ def absolute(target: bytes, host: bytes) -> tuple[bytes, bytes]:
     return found[1], rest if rest.startswith(b"/") else b"/" + rest
 
 
+def content_length(value: bytes, known: int | None) -> int:
+    """The body's length; raises BadRequest where it is given twice, even alike, or is no number."""
+    if known is not None or not value.isdigit() or len(value) > 18:
+        raise BadRequest("Content-Length must be one number")
+    return int(value)
+
+
 def chunked(codings: list[bytes], version: str, *, has_length: bool) -> bool:
-    """True where the body is chunked. Transfer-Encoding must be exactly that, once, in 1.1, without Content-Length."""
-    if not codings:
-        return False
+    """True for a chunked body. Transfer-Encoding must be exactly that, once, in 1.1, without Content-Length."""
     if len(codings) != 1 or codings[0].lower() != b"chunked" or has_length or version != "1.1":
         raise BadRequest("Transfer-Encoding must be exactly 'chunked', once and without Content-Length")
     return True
@@ -63,19 +68,17 @@ def chunked(codings: list[bytes], version: str, *, has_length: bool) -> bool:
 
 def expects_continue(values: list[bytes]) -> bool:
     """True for `Expect: 100-continue`; raises ExpectationFailed for anything else."""
-    if not values:
-        return False
     if len(values) != 1 or values[0].lower() != b"100-continue":
         raise ExpectationFailed("only 'Expect: 100-continue' is understood")
     return True
 
 
-def request_id(values: list[bytes]) -> bytes | None:
-    """The client's request id if it is one and harmless."""
-    return values[0] if len(values) == 1 and _REQUEST_ID.fullmatch(values[0]) else None
+def request_id(value: bytes) -> bytes | None:
+    """The client's request id if it is harmless."""
+    return value if _REQUEST_ID.fullmatch(value) else None
 
 
-def trace_id(values: list[bytes]) -> bytes | None:
+def trace_id(value: bytes) -> bytes | None:
     """The trace of a valid `traceparent` (W3C Trace Context, level 1)."""
-    found = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
+    found = _TRACEPARENT.fullmatch(value)
     return found[1] if found else None

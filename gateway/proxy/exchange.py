@@ -134,18 +134,29 @@ class Exchange:
         return len(self.target) + sum(map(len, self.fields)) + sum(len(value) for _, value in self.special)
 
     def _read_special(self) -> None:
-        by_kind: dict[Kind, list[bytes]] = {}
+        codings: list[bytes] = []
+        expectations: list[bytes] = []
         for kind, value in self.special:
-            by_kind.setdefault(kind, []).append(value)
-        self.sent_id = head.request_id(by_kind.get(Kind.REQUEST_ID, []))
-        self.sent_trace = head.trace_id(by_kind.get(Kind.TRACEPARENT, []))
-        lengths = by_kind.get(Kind.CONTENT_LENGTH)
-        self.chunked = head.chunked(by_kind.get(Kind.TRANSFER_ENCODING, []), self.version, has_length=bool(lengths))
-        self.length = int(lengths[0]) if lengths else None
-        self.expect = head.expects_continue(by_kind.get(Kind.EXPECT, [])) and self.version == "1.1"
-        for value in by_kind.get(Kind.CONNECTION, ()):
-            if value.lower() not in (b"keep-alive", b"close"):
-                self.fields = without(self.fields, listed(value))
+            if kind is Kind.CONTENT_LENGTH:
+                self.length = head.content_length(value, self.length)
+            elif kind is Kind.TRANSFER_ENCODING:
+                codings.append(value)
+            elif kind is Kind.CONNECTION:
+                self._remove_listed(value)
+            elif kind is Kind.REQUEST_ID:
+                self.sent_id = head.request_id(value)
+            elif kind is Kind.TRACEPARENT:
+                self.sent_trace = head.trace_id(value)
+            else:
+                expectations.append(value)
+        if codings:
+            self.chunked = head.chunked(codings, self.version, has_length=self.length is not None)
+        if expectations:
+            self.expect = head.expects_continue(expectations) and self.version == "1.1"
+
+    def _remove_listed(self, connection: bytes) -> None:
+        if connection.lower() not in (b"keep-alive", b"close"):
+            self.fields = without(self.fields, listed(connection))
 
     @property
     def has_body(self) -> bool:
