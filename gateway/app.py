@@ -28,7 +28,7 @@ from gateway.quota.store import StoreLedger
 from gateway.routing.router import compile_permits, compile_router
 from gateway.store.connection import connect
 from gateway.telemetry.access_log import AccessLog
-from gateway.telemetry.log_writer import LogWriter
+from gateway.telemetry.log_writer import STDERR, STDOUT, LogWriter
 from gateway.telemetry.logs import log_to
 from gateway.telemetry.metrics import Metrics
 
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     """Runs a worker on inherited descriptors until its supervisor stops it; returns the exit code."""
     control = socket.socket(fileno=int(arguments[0]))
     listeners = [socket.socket(fileno=int(fd)) for fd in arguments[1:]]
-    errors = LogWriter(sys.stderr.fileno())
+    errors = LogWriter(STDERR)
     log_to(errors.write)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -95,7 +95,7 @@ class Worker:
         self._ledger = await self._make_ledger(stack, channel)
         stack.push_async_callback(self._passport.close)
         await self._passport.start()
-        lines = LogWriter(sys.stdout.fileno())
+        lines = LogWriter(STDOUT)
         stack.callback(lines.close)
         loop = asyncio.get_running_loop()
         access_log = AccessLog(lines.write, loop.call_later)

@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -31,7 +30,7 @@ from gateway.model import Address, Alert, Config
 from gateway.store import StoreError
 from gateway.store.connection import connect
 from gateway.store.embedded import EmbeddedStore
-from gateway.telemetry.log_writer import LogWriter
+from gateway.telemetry.log_writer import STDERR, LogWriter
 from gateway.telemetry.logs import log_to
 from gateway.telemetry.registry import Registry
 from gateway.workers import Worker, WorkerError
@@ -52,7 +51,7 @@ class StartError(Exception):
 
 def run(config: Config, folder: Path) -> int:
     """Runs the gateway until SIGTERM or SIGINT; returns the exit code. `folder` is named in the log only."""
-    lines = LogWriter(sys.stderr.fileno())
+    lines = LogWriter(STDERR)
     log_to(lines.write)
     try:
         asyncio.run(Supervisor(config, folder).run())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -38,8 +39,18 @@ def command() -> typer.Typer:
     return app
 
 
+def open_standard_streams() -> None:
+    """A closed standard stream's number would go to the next socket, and lines that are printed with it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number
+
+
 def main() -> None:
     """Run the command with the process's arguments, and exit with its code."""
+    open_standard_streams()
     try:
         command()(prog_name="gateway")
     except OSError as error:

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from threading import Thread
 
 PIPE_BUF = select.PIPE_BUF  # a write of at most so many bytes is not mixed with others' (POSIX write)
+STDOUT, STDERR = 1, 2
 FILE_CHUNK = 65_536
 ROOM = 4 * 1024 * 1024
 
