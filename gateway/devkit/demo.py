@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 from rich.console import Console
@@ -17,17 +17,17 @@ from rich.text import Text
 from gateway.devkit.provider import MOBILE, SHOP
 from gateway.devkit.receiver import Receiver
 
-VARIABLES = {MOBILE: "TOKEN", SHOP: "SHOP_TOKEN"}  # the shell variables of the clients' tokens
+EXTRACT = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
 TOLD = ("content-type", "www-authenticate", "retry-after", "ratelimit-policy", "ratelimit")
 MOST = 150  # requests that the demonstration spends on reaching a limit
 ROOM = 2.0  # seconds of the current minute that it wants for that
 PATIENCE = 10.0  # seconds that an alert may take
-BINS = (80, 100)  # percentages that must be told
+BINS = {80, 100}  # percentages that must be told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Where everything is. `secrets` are the clients'."""
+    """Where everything is. `secrets` are the clients', `key` is an API key of an application."""
 
     gateway: str
     admin: str
@@ -36,8 +36,17 @@ class Stage:
     stock: str
     alerts: str
     secrets: Mapping[str, str]
+    key: str
     receiver: Receiver
     log: Path
+
+
+class Shown(NamedTuple):
+    """A credential: the header field, and the same as the shell is told it."""
+
+    name: str
+    value: str
+    curl: str
 
 
 class Unexpected(Exception):
@@ -52,31 +61,30 @@ class Demo:
         self._http = http
         self._out = out
         self._progress = progress
-        self._tokens: dict[str, str] = {}
 
     async def run(self) -> None:
         """All scenes; raises Unexpected where an answer is not the promised one."""
-        await self.permitted()
+        await self.by_token()
+        await self.by_key()
         await self.anonymous()
-        await self.outside_the_plan()
         await self.around_the_gateway()
-        await self.over_the_limit()
+        shop = await self.outside_the_plan()
+        await self.over_the_limit(shop)
         await self.alerted()
 
-    async def permitted(self) -> None:
+    async def by_token(self) -> None:
         self._title("A client with a token: checked, counted, forwarded over mutual TLS")
-        await self._token(MOBILE)
-        await self._get("/orders", MOBILE, expect=200)
-        await self._get("/stock/tea", MOBILE, expect=200)
+        mobile = await self._token(MOBILE, "TOKEN")
+        await self._get("/orders", mobile, expect=200)
+
+    async def by_key(self) -> None:
+        self._title("A client with an API key")
+        key = self._stage.key
+        await self._get("/stock/tea", Shown("X-Api-Key", key, f'-H "X-Api-Key: {key}"'), expect=200)
 
     async def anonymous(self) -> None:
-        self._title("Without a token")
+        self._title("Without credentials")
         await self._get("/orders", None, expect=401)
-
-    async def outside_the_plan(self) -> None:
-        self._title("Another client, whose plan does not have this service")
-        await self._token(SHOP)
-        await self._get("/stock/tea", SHOP, expect=403)
 
     async def around_the_gateway(self) -> None:
         """Without the gateway's certificate, the service ends the connection."""
@@ -84,59 +92,65 @@ class Demo:
         self._command(f"curl -sS --insecure {self._stage.orders}/orders")
         try:
             await self._http.get(f"{self._stage.orders}/orders")
-        except httpx2.TransportError as error:
-            self._answer(f"refused: {error}")
+        except (httpx2.ReadError, httpx2.RemoteProtocolError):
+            self._answer("no answer: the service ends a connection without the gateway's certificate")
         else:
             raise Unexpected("the service answered a client without certificate")
 
-    async def over_the_limit(self) -> None:
+    async def outside_the_plan(self) -> Shown:
+        """Returns the client's token, which another scene uses on."""
+        self._title("A client whose plan does not have the service")
+        shop = await self._token(SHOP, "SHOP_TOKEN")
+        await self._get("/stock/tea", shop, expect=403)
+        return shop
+
+    async def over_the_limit(self, shop: Shown) -> None:
         """Goes on until the limit refuses: in a new minute there is simply more to spend."""
         self._title("The same client goes over its limit")
         await self._room_in_this_minute()
-        url, headers = f"{self._stage.gateway}/orders", self._authorization(SHOP)
-        self._command(self._curl(url, SHOP))
+        self._command(self._curl("/orders", shop))
         granted = 0
-        while (answer := await self._http.get(url, headers=headers)).status_code == 200 and granted < MOST:
+        while (answer := await self._send("/orders", shop)).status_code == 200 and granted < MOST:
             granted += 1
         self._answer(f"{granted} × 200, then:")
         self._show(answer, expect=429)
 
     async def alerted(self) -> None:
-        self._title("The alerts of it, signed, at the receiver")
+        self._title("Who wants to know is told, by signed webhooks")
+        for message in await self._alerts():
+            data = message["data"]
+            self._answer(f"{data['application']} under plan {data['plan']}: {data['text']}")
         self._command(f"curl -s {self._stage.alerts}")
+        self._answer((await self._http.get(self._stage.alerts)).text)
+
+    async def _alerts(self) -> list[Any]:
+        receiver = self._stage.receiver
         try:
             async with asyncio.timeout(PATIENCE):
-                messages = await self._stage.receiver.wait_for(lambda all_: set(BINS) <= thresholds(all_))
+                return await receiver.wait_for(lambda messages: thresholds(messages) >= BINS)
         except TimeoutError:
-            raise Unexpected(
-                f"of the alerts at {BINS} %, only {thresholds(self._stage.receiver.messages)} came"
-            ) from None
-        for message in messages:
-            data = message["data"]
-            self._answer(f"{data['threshold']} %: {data['application']} under plan {data['plan']}: {data['text']}")
+            raise Unexpected(f"the alerts at {BINS} % are due, {thresholds(receiver.messages)} came") from None
 
-    async def _token(self, client: str) -> None:
-        """A token as the printed command gets it."""
+    async def _token(self, client: str, variable: str) -> Shown:
+        """A token, fetched as the printed command does; the shell has it in `variable`."""
         url = f"{self._stage.issuer}/protocol/openid-connect/token"
         secret = self._stage.secrets[client]
-        extract = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
         fetch = f"curl -s -u {client}:{secret} -d grant_type=client_credentials {url}"
-        self._command(f"{VARIABLES[client]}=$({fetch} | {extract})")
+        self._command(f"{variable}=$({fetch} | {EXTRACT})")
         answer = await self._http.post(url, data={"grant_type": "client_credentials"}, auth=(client, secret))
-        self._tokens[client] = answer.raise_for_status().json()["access_token"]
+        token = answer.raise_for_status().json()["access_token"]
+        return Shown("Authorization", f"Bearer {token}", f'-H "Authorization: Bearer ${variable}"')
 
-    async def _get(self, path: str, client: str | None, *, expect: int) -> None:
-        url = self._stage.gateway + path
-        self._command(self._curl(url, client))
-        headers = {} if client is None else self._authorization(client)
-        self._show(await self._http.get(url, headers=headers), expect=expect)
+    async def _get(self, path: str, shown: Shown | None, *, expect: int) -> None:
+        self._command(self._curl(path, shown))
+        self._show(await self._send(path, shown), expect=expect)
 
-    def _authorization(self, client: str) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._tokens[client]}"}
+    async def _send(self, path: str, shown: Shown | None) -> httpx2.Response:
+        headers = {} if shown is None else {shown.name: shown.value}
+        return await self._http.get(self._stage.gateway + path, headers=headers)
 
-    def _curl(self, url: str, client: str | None) -> str:
-        header = "" if client is None else f'-H "Authorization: Bearer ${VARIABLES[client]}" '
-        return f"curl -i {header}{shlex.quote(url)}"
+    def _curl(self, path: str, shown: Shown | None) -> str:
+        return f"curl -i {'' if shown is None else shown.curl + ' '}{self._stage.gateway}{path}"
 
     async def _room_in_this_minute(self) -> None:
         """Only for tidiness: a limit per minute is then reached without a new minute in between."""
@@ -159,7 +173,7 @@ class Demo:
         self._out.print(Text(f"\n{text}", "bold"), soft_wrap=True)
 
     def _command(self, text: str) -> None:
-        self._out.print(Text(text, "cyan"), soft_wrap=True)
+        self._out.print(Text(f"\n{text}", "cyan"), soft_wrap=True)
 
     def _answer(self, text: str, style: str = "") -> None:
         for line in text.splitlines():

@@ -20,7 +20,8 @@ class CannotListen(Exception):
 
 def listener(port: int = 0, host: str = HOST) -> socket.socket:
     """A listening socket; 0: any free port. Raises CannotListen."""
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio asks the protocol for TCP_NODELAY
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
