@@ -16,7 +16,7 @@ import uuid
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from gateway.devkit.servers import listener, port_of, serving
 from gateway.devkit.services import orders_app
 
 PATIENCE = 40.0  # seconds until what must come is given up
-POLL = 0.02
+POLL = 0.05
 MARK = "GATEWAY_UNDER_TEST"  # in the environment of all processes of a gateway, whoever their parent becomes
 
 GATEWAY = """
@@ -275,6 +275,17 @@ class Stage:
             yield gateway
         finally:
             await gateway.close()
+
+    @asynccontextmanager
+    async def gateways(
+        self, number: int, folder: Path, *files: str, **environment: str
+    ) -> AsyncIterator[list[Gateway]]:
+        """So many of them, alike."""
+        async with AsyncExitStack() as stack:
+            entered = (self.gateway(folder, *files, start=False, **environment) for _ in range(number))
+            gateways = [await stack.enter_async_context(gateway) for gateway in entered]
+            await asyncio.gather(*(gateway.start() for gateway in gateways))
+            yield gateways
 
 
 @asynccontextmanager

@@ -1,0 +1,142 @@
+"""Who wants to know is told once for each threshold that a counter crosses, also when he was not there at first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from rigs.gateway import ORDERS, Gateway, Stage, lasting, rush, until
+from rigs.stores import Server
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.devkit.receiver import PATH, Receiver, make_secret
+from gateway.devkit.servers import listener, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Postbox:
+    """A receiver that checks signatures; while it is `shut` it answers 503. `posts` counts attempts by message."""
+
+    def __init__(self) -> None:
+        self.secret = make_secret()
+        self.posts: Counter[str] = Counter()
+        self.shut = False
+        self.url = ""
+        self._receiver = Receiver(self.secret)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.posts[dict(scope["headers"])[b"webhook-id"].decode()] += 1
+        app = Response(status_code=503) if self.shut else self._receiver.app
+        await app(scope, receive, send)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What the taken messages say."""
+        return [message["data"] for message in self._receiver.messages]
+
+    @property
+    def thresholds(self) -> list[int]:
+        return sorted(data["threshold"] for data in self.told)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def postbox() -> AsyncIterator[Postbox]:
+    postbox = Postbox()
+    async with serving(postbox, listener()) as url:
+        postbox.url = url + PATH
+        yield postbox
+
+
+def plans(over: str, at: list[int]) -> str:
+    return f"""
+alerts:
+  channels: {{ops: {{webhook: "${{ALERTS}}", secret: "${{SECRET}}"}}}}
+plans:
+  gold:
+    services: [orders]
+    limits: {{hits: [{lasting(10)}]}}
+    over: {over}
+    alerts: {{at: {at}, to: [ops]}}
+applications:
+  mobile: {{plans: [gold], client_ids: [mobile-app]}}
+"""
+
+
+def to(postbox: Postbox) -> dict[str, str]:
+    return {"ALERTS": postbox.url, "SECRET": postbox.secret}
+
+
+@pytest.mark.redis
+async def test_each_threshold_is_told_once_by_two_gateways(
+    stage: Stage, redis: Server, postbox: Postbox, tmp_path: Path
+) -> None:
+    overage = plans("allow", [80, 100, 120])
+    async with stage.gateways(2, tmp_path, ORDERS, overage, STORE=redis.url, **to(postbox)) as gateways:
+        assert await rush(gateways, stage.token(), 30, connections=4) == {200: 30}
+        await until(lambda: len(postbox.told) == 3)
+        await all_delivered(gateways, 3)
+        for gateway in gateways:
+            assert await gateway.stop() == 0
+    assert postbox.thresholds == [80, 100, 120]
+    assert list(postbox.posts.values()) == [1, 1, 1]
+    assert {(data["application"], data["plan"], data["limit"]) for data in postbox.told} == {("mobile", "gold", 10)}
+
+
+@pytest.mark.redis
+async def test_where_a_limit_refuses_nobody_is_told_of_overage(
+    stage: Stage, redis: Server, postbox: Postbox, tmp_path: Path
+) -> None:
+    rejecting = plans("reject", [80, 100])
+    async with stage.gateways(2, tmp_path, ORDERS, rejecting, STORE=redis.url, **to(postbox)) as gateways:
+        assert await rush(gateways, stage.token(), 30, connections=4) == {200: 10, 429: 20}
+        await until(lambda: len(postbox.told) == 2)
+        await all_delivered(gateways, 2)
+    assert postbox.thresholds == [80, 100]
+    assert list(postbox.posts.values()) == [1, 1]
+    assert [data["used"] for data in postbox.told] == [data["threshold"] // 10 for data in postbox.told]
+
+
+async def test_a_receiver_that_fails_first_is_told_later(stage: Stage, postbox: Postbox, tmp_path: Path) -> None:
+    postbox.shut = True
+    alerting = plans("reject", [100])
+    async with stage.gateway(tmp_path, ORDERS, alerting, **to(postbox)) as gateway:
+        await rush([gateway], stage.token(), 10, connections=1)
+        await gateway.said("an alert will be sent again")
+        assert postbox.told == []
+        postbox.shut = False
+        await until(lambda: postbox.thresholds == [100])
+        assert postbox.posts.total() >= 2
+        assert postbox.secret not in gateway.told()
+        assert postbox.url not in gateway.told()
+
+
+async def test_what_was_raised_is_delivered_after_a_restart(stage: Stage, postbox: Postbox, tmp_path: Path) -> None:
+    postbox.shut = True
+    alerting = plans("reject", [80, 100])
+    async with stage.gateway(tmp_path, ORDERS, alerting, STORE="embedded", **to(postbox)) as gateway:
+        await rush([gateway], stage.token(), 10, connections=1)
+        await until(lambda: len(postbox.posts) == 2)
+        gateway.process.kill()
+        await gateway.ended()
+        assert postbox.told == []
+        postbox.shut = False
+        await gateway.start()
+        await until(lambda: postbox.thresholds == [80, 100])
+
+
+async def all_delivered(gateways: list[Gateway], alerts: int) -> None:
+    """So many, together, and none is on its way."""
+
+    async def counted(state: str) -> float:
+        return sum([await gateway.metric(f'gateway_alerts_total{{state="{state}"}}') for gateway in gateways])
+
+    async def settled() -> bool:
+        return await counted("raised") == await counted("delivered") == alerts
+
+    await until(settled)
