@@ -25,6 +25,7 @@ class Kind(IntEnum):
     REQUEST_ID = 7
     TRACEPARENT = 8
     AUTHORIZATION = 9
+    DATE = 10
 
 
 HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
@@ -56,6 +57,7 @@ _REQUEST: dict[bytes, Kind] = {
 _RESPONSE: dict[bytes, Kind] = {
     **dict.fromkeys((*HOP_BY_HOP, b"x-request-id", b"ratelimit", b"ratelimit-policy"), Kind.DROP),
     **FRAMING,
+    b"date": Kind.DATE,
 }
 
 

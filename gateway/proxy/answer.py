@@ -6,11 +6,12 @@ An answer that breaks HTTP raises AnswerError; nothing of it is trusted after th
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import httptools
 
-from gateway.http.answers import STATUS_LINES
+from gateway.http.answers import STATUS_LINES, date
 from gateway.http.fields import RESPONSE_KINDS, Fields, Kind, listed, without
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class AnswerReader(asyncio.Protocol):
         "_body_until_close",
         "_bodyless",
         "_chunked",
+        "_dated",
         "_done",
         "_fields",
         "_head_bytes",
@@ -52,7 +54,7 @@ class AnswerReader(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
-        self._chunked = self._done = self._bodyless = self._body_until_close = False
+        self._chunked = self._dated = self._done = self._bodyless = self._body_until_close = False
         self._keep = True
         self._in_head = True
         self._head_bytes = self._interim = 0
@@ -67,7 +69,7 @@ class AnswerReader(asyncio.Protocol):
         self._fields = []
         self._length = None
         self._listed = None
-        self._chunked = False
+        self._chunked = self._dated = False
         self._in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -76,6 +78,9 @@ class AnswerReader(asyncio.Protocol):
         name = name.lower()
         kind = RESPONSE_KINDS[name]
         if kind is Kind.PASS:
+            self._fields += (name, b": ", value, b"\r\n")
+        elif kind is Kind.DATE:
+            self._dated = True
             self._fields += (name, b": ", value, b"\r\n")
         elif kind is Kind.TRANSFER_ENCODING:
             self._read_coding(value)
@@ -137,6 +142,8 @@ class AnswerReader(asyncio.Protocol):
             self._chunked = True
             out.append(self._chunk_framing(exchange))
         self._keep = keep
+        if not self._dated:  # RFC 9110 6.6.1
+            out.append(b"date: %b\r\n" % date(time.time()))
         out.append(client.answer_fields(exchange))
         if exchange.method == b"HEAD":
             self._done = self._bodyless = True

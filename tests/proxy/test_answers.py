@@ -26,6 +26,13 @@ async def test_hop_by_hop_fields_of_an_answer_end_here() -> None:
     assert got.endswith(b"\r\n\r\nok")
 
 
+async def test_an_answer_without_a_date_gets_one_and_a_date_is_kept() -> None:
+    dated = b"HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
+    async with proxy_before(answering(OK)) as without, proxy_before(answering(dated)) as with_date:
+        assert (await without.talk(GET)).count(b"\r\ndate: ") == 1
+        assert (await with_date.talk(GET)).count(b"\r\ndate: Mon, 01 Jan 2024 00:00:00 GMT\r\n") == 1
+
+
 @pytest.mark.parametrize("length", [b"Content-Length: 10\r\n", b"Transfer-Encoding: chunked\r\n", b""])
 async def test_head_has_no_body_whatever_its_fields_announce(length: bytes) -> None:
     async with proxy_before(answering(b"HTTP/1.1 200 OK\r\n%b\r\n" % length)) as proxy:
