@@ -1,16 +1,31 @@
-"""One real Keycloak for the whole run. Where Java or Maven is missing its tests are skipped, except where CI=true."""
+"""One real Keycloak for the whole run, and what stands around a gateway that trusts it.
+
+Where Java, Maven or Redis is missing the tests are skipped, except where CI=true.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
+from typing import NoReturn
 
 import httpx2
 import pytest
+import pytest_asyncio
 
 from . import distribution, server
 from .demo import create_demo
 from .realms import Admin, Realm
+from .redis import serving_redis
+from .stage import Service, serving_orders
+
+
+def lacking(what: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +34,7 @@ def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server
     try:
         home = distribution.install(distribution.default_cache())
     except distribution.ToolMissing as missing:
-        give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        give_up(str(missing))
+        lacking(str(missing))
     except distribution.Refused as refused:
         pytest.skip(str(refused))
     with server.running(home, tmp_path_factory.mktemp("keycloak")) as running:
@@ -29,7 +43,7 @@ def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server
 
 @pytest.fixture(scope="session")
 def admin(keycloak: server.Server) -> Iterator[Admin]:
-    with httpx2.Client(timeout=30) as http:
+    with httpx2.Client(timeout=60) as http:
         yield Admin(keycloak.url, keycloak.username, keycloak.password, http)
 
 
@@ -37,6 +51,21 @@ def admin(keycloak: server.Server) -> Iterator[Admin]:
 def demo(admin: Admin) -> Realm:
     """Shared by all tests: who changes a realm makes one of its own."""
     return create_demo(admin)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def orders(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with serving_orders(tmp_path_factory.mktemp("orders")) as service:
+        yield service
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty Redis."""
+    if shutil.which("redis-server") is None:
+        lacking("no `redis-server`: apt-get install redis-server")
+    with serving_redis(tmp_path) as url:
+        yield url
 
 
 @pytest.hookimpl(wrapper=True)

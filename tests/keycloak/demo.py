@@ -19,10 +19,13 @@ ALICE = {
     "lastName": "Example",
     "realmRoles": ["customer"],
 }
+MOBILE_APP = client("mobile-app", audience="gateway")
 CLIENTS = (
+    MOBILE_APP,
     client("gateway"),
-    client("mobile-app", audience="gateway"),
+    client("guest-app", audience="gateway"),
     client("shop-app", audience="gateway", roles=("customer",)),
+    client("kiosk-app", audience="gateway", roles=("customer",)),
     client("no-audience"),
     client("expired", audience="gateway", access__token__lifespan="-120"),  # when issued: no test waits for it
     client("lightweight", audience="gateway", client__use__lightweight__access__token__enabled="true"),
@@ -35,7 +38,11 @@ CLIENTS = (
 
 
 def create_demo(admin: Admin) -> Realm:
-    return admin.create_realm("demo", *CLIENTS, roles=["customer"], users=[ALICE])
+    """With all its keys: Keycloak makes those of an algorithm when the first token asks for it."""
+    realm = admin.create_realm("demo", *CLIENTS, roles=["customer"], users=[ALICE])
+    for client_id in ("es256", "ps256", "eddsa"):
+        realm.token(client_id)
+    return realm
 
 
 def sign_in(realm: Realm) -> dict[str, Token]:

@@ -28,7 +28,6 @@ def tokens_by_kind(realm: Realm) -> dict[str, Token]:
 
 
 def record(realm: Realm) -> Json:
-    """The keys come last: Keycloak makes those of an algorithm when the first token asks for it."""
     tokens = {kind: token.text for kind, token in tokens_by_kind(realm).items()}
     discovery = realm.discovery()
     return {
@@ -45,7 +44,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         server.running(home, Path(folder)) as keycloak,
-        httpx2.Client(headers=HOST, timeout=30) as http,
+        httpx2.Client(headers=HOST, timeout=60) as http,
     ):
         recording = record(create_demo(Admin(keycloak.url, keycloak.username, keycloak.password, http)))
     FILE.parent.mkdir(parents=True, exist_ok=True)

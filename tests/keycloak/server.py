@@ -22,7 +22,7 @@ START = (
     "start", "--optimized", "--cache=local", "--http-enabled=true", "--hostname-strict=false", "--http-host=127.0.0.1",
     "--http-port=0", "--http-management-port=0", "--log-level=info,io.smallrye.health:warn",
 )  # fmt: skip
-HEAP = "-Xms64m -Xmx768m"
+JAVA = "-Xms64m -Xmx768m -XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"  # half the CPU in so short a life
 LISTENING = re.compile(r"Listening on: (http://\S+)\. Management interface listening on (http://\S+)\.")
 PATIENCE = 180.0  # seconds to start; 20 on two cores
 FAREWELL = 20.0  # seconds to stop; usually one
@@ -65,18 +65,18 @@ def launch(home: Path, folder: Path, log: Path, username: str, password: str) ->
     environment = os.environ | {
         "KC_BOOTSTRAP_ADMIN_USERNAME": username,
         "KC_BOOTSTRAP_ADMIN_PASSWORD": password,
-        "JAVA_OPTS_KC_HEAP": HEAP,
+        "JAVA_OPTS_KC_HEAP": JAVA,
     }
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*tie(), home / "bin" / "kc.sh", transactions, *START], cwd=folder, env=environment,
+            [*tied("TERM"), home / "bin" / "kc.sh", transactions, *START], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
 
-def tie() -> list[str]:
-    """Has the kernel end the server even if the test run is killed, where that can be had (util-linux)."""
-    return ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+def tied(signal: str) -> list[str]:
+    """Before a command: has the kernel end it even if the test run is killed, where util-linux is installed."""
+    return ["setpriv", "--pdeathsig", signal] if shutil.which("setpriv") else []
 
 
 def wait_ready(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .demo import CLIENTS
+from .demo import MOBILE_APP
 from .realms import Admin, Realm
 
-pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(120, func_only=True)]
 
 
 def published(realm: Realm) -> set[str]:
@@ -15,7 +15,7 @@ def published(realm: Realm) -> set[str]:
 
 
 def test_a_rotation(admin: Admin) -> None:
-    realm = admin.create_realm("rotation", *CLIENTS, roles=["customer"])
+    realm = admin.create_realm("rotation", MOBILE_APP)
     old = realm.token("mobile-app").header["kid"]
 
     realm.add_key(priority=200)

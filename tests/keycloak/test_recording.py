@@ -9,7 +9,7 @@ import pytest
 from .realms import Realm, Token
 from .recording import FILE, tokens_by_kind
 
-pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(120, func_only=True)]
 
 Shape = tuple[set[str], set[str]]
 

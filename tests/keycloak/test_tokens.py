@@ -7,7 +7,7 @@ import pytest
 from .demo import dpop_token, sign_in
 from .realms import Realm, Token
 
-pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(60, func_only=True)]
+pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(120, func_only=True)]
 
 
 def audiences(token: Token) -> list[str]:
