@@ -220,6 +220,7 @@ def bind(stack: AsyncExitStack, address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         sock = socket.create_server(tuple(address), family=family, backlog=4096)
+        sock = socket.socket(fileno=sock.detach())  # now it knows that it is TCP, and asyncio sets TCP_NODELAY
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
     stack.callback(sock.close)
