@@ -29,8 +29,8 @@ def _check_authority(path: Path) -> None:
     _certificates(path)
     try:
         ssl.create_default_context(cafile=path)
-    except (ssl.SSLError, OSError) as error:
-        raise _unusable(path, str(error)) from None
+    except OSError as error:
+        raise _refused(path, error) from None
 
 
 def _check_certificate(path: Path) -> x509.Certificate:
@@ -50,8 +50,8 @@ def _check_key(cert: Path, key: Path) -> None:
         raise _unusable(key, "it is not the key of the certificate in cert")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=str)
-    except (ssl.SSLError, OSError) as error:
-        raise _unusable(key, str(error)) from None
+    except OSError as error:
+        raise _refused(key, error) from None
 
 
 def _private(key: Path) -> PrivateKeyTypes:
@@ -79,6 +79,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _unusable(path, error.strerror or "it cannot be read") from None
+
+
+def _refused(path: Path, error: OSError) -> Complaint:
+    """What OpenSSL itself says, such as `ee key too small`."""
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return _unusable(path, f"OpenSSL refuses it: {(reason or 'unknown reason').lower().replace('_', ' ')}")
 
 
 def _unusable(path: Path, why: str) -> Complaint:

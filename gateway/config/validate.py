@@ -54,7 +54,7 @@ def _prune(root: Node, errors: list[ErrorDetails], tell: Tell) -> None:
 def _explained(error: ErrorDetails, unknown: dict[Path, list[str]]) -> bool:
     """Whether a key is missing because another is in its place: misspelt, or one that is not supported."""
     beside = unknown.get(error["loc"][:-1], []) if error["type"] == "missing" else []
-    later = getattr(_block_at(error["loc"][:-1]), "later", ()) if beside else ()
+    later = _block_at(error["loc"][:-1]).later if beside else ()
     return any(name in later or similar(name, (str(error["loc"][-1]),)) for name in beside)
 
 
@@ -81,28 +81,26 @@ def _complaint(error: ErrorDetails) -> Complaint:
     return Complaint(_SHAPES.get(error["type"], "is {}, which cannot be read").format(kind(error["input"])))
 
 
-def _missing(name: str, block: type[Block] | None) -> Complaint:
-    described = (block.model_fields[name].description if block is not None else None) or "it is required"
+def _missing(name: str, block: type[Block]) -> Complaint:
+    described = block.model_fields[name].description or "it is required"
     first = described.partition(". ")[0].rstrip(".")
     first = first if first[:2].isupper() else first[:1].lower() + first[1:]
     return Complaint(f"is missing: {first}", shown=name, on_key=True)
 
 
-def _unknown(name: str, block: type[Block] | None) -> Complaint:
-    if block is None:
-        return Complaint("is not known here", shown=name, on_key=True)
+def _unknown(name: str, block: type[Block]) -> Complaint:
     if name in block.later:
         return Complaint(f"is not supported yet ({block.later[name]})", shown=name, on_key=True)
     return Complaint(f"is not known here{instead(name, block.model_fields)}", shown=name, on_key=True)
 
 
-def _block_at(path: Path) -> type[Block] | None:
+def _block_at(path: Path) -> type[Block]:
     """The class of the block at a path."""
     found: Any = File
     for part in path:
         found = _inside(found, part)
     found = _bare(found)
-    return found if isinstance(found, type) and issubclass(found, Block) else None
+    return found if isinstance(found, type) and issubclass(found, Block) else Block
 
 
 def _inside(annotation: Any, part: str | int) -> Any:

@@ -1,7 +1,4 @@
-"""Every refusal with its exact message: `tests/bad_plans/NAME.yaml`, added to a good configuration, says `NAME.txt`.
-
-`python tests/config/test_bad_plans.py` shows what changed messages would be; a person decides whether they are better.
-"""
+"""Every refusal with its exact message: `tests/bad_plans/NAME.yaml`, added to a good configuration, says `NAME.txt`."""
 
 from __future__ import annotations
 

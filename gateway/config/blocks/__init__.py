@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
 from gateway.config.blocks.base import Block, Named
 from gateway.config.blocks.gateway import Alerting, Gateway, Provider
 from gateway.config.blocks.plans import Account, Application, Plan
-from gateway.config.blocks.scalar import one_of
+from gateway.config.blocks.scalars import Version
 from gateway.config.blocks.services import Service
 
 
 class File(Block):
-    version: Annotated[str, one_of(("1",))] = "1"
+    version: Version = "1"
     """Of this format."""
     gateway: Gateway = Gateway()
     """The process: where it listens, where it counts."""

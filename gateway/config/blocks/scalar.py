@@ -49,7 +49,7 @@ class Scalar:
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> Json:
         if not self.schema:
-            return {"type": "string", "minLength": 1}
+            return {"type": ["string", "number"]}
         return {"anyOf": [self.schema, {"type": "string", "pattern": ELSEWHERE}]}
 
 

@@ -42,6 +42,7 @@ def _workers(text: str) -> int:
     return 1
 
 
+Version = Annotated[str, Scalar("a version of this format (1)", matching("1"), {"enum": [1, "1"]})]
 Workers = Annotated[int, Scalar("a number of processes (1)", _workers, {"const": 1})]
 FLAG = Scalar("true or false", _flag, {"type": "boolean"})
 Flag = Annotated[bool, FLAG]

@@ -158,8 +158,10 @@ def _unreadable(error: yaml.reader.ReaderError, text: str, file: Path) -> Proble
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: Path) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-    lines = text.splitlines()
-    cure = _cure(lines[line] if line < len(lines) else "", column)
+    lines = text.splitlines() or [""]
+    if line >= len(lines):  # the end of the file, after its last line break
+        line, column = len(lines) - 1, len(lines[-1])
+    cure = _cure(lines[line], column)
     return Mark(file, line + 1, column + 1).problem(cure or f"is not YAML: {error.problem or error.context}")
 
 

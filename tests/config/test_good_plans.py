@@ -1,0 +1,282 @@
+"""Everything that the files may say, and the model that it becomes."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import load
+from gateway.model import (
+    Accept,
+    Account,
+    Address,
+    Application,
+    Channel,
+    ClientTls,
+    Config,
+    Each,
+    KeyPlace,
+    Limit,
+    Oidc,
+    Over,
+    Pattern,
+    Period,
+    Plan,
+    Rule,
+    Service,
+    State,
+    Store,
+    Target,
+    Timeouts,
+    Upstream,
+)
+
+from .conftest import Write
+
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+GATEWAY = """
+version: 1
+gateway:
+  listen: [0.0.0.0:8080, "[::]:8080", {address: "localhost:0"}, "localhost:0"]
+  admin: "[::1]:8081"
+  workers: 1
+  data: ../data
+  store:
+    url: rediss://store.internal:6379/1
+    ca: ../certs/ca.pem
+    password: "${STORE_PASSWORD}"
+    prefix: gw-1
+    timeout: 80ms
+  drain: 1.5m
+identity:
+  keycloak:
+    oidc:
+      issuer: https://sso.example.com/realms/demo
+      audience: [gateway, account]
+      algorithms: [RS256, ES256]
+      internal_url: https://keycloak:8443/realms/demo
+      ca: ../certs/ca.pem
+  partner: {oidc: {issuer: "http://127.0.0.1:8180/realms/partner", audience: gateway}}
+alerts:
+  channels:
+    ops: {webhook: "https://ops.example.com/hook?team=1", secret: "${OPS_SECRET}"}
+    dev: {webhook: "http://127.0.0.1:9080/alerts"}
+"""
+ORDERS = """
+services:
+  orders:
+    hosts: [API.example.com, "*.example.org"]
+    path: /orders
+    strip_path: true
+    upstream:
+      targets: ["https://Orders-1.internal:8443", "https://[2001:DB8::1]", "http://10.0.0.1"]
+      tls: {ca: ../certs/ca.pem, cert: ../certs/gateway.pem, key: ../certs/gateway.key, verify_name: orders.internal}
+      timeouts: {connect: 250ms, response: 2m}
+    accept:
+      - {jwt: keycloak, api_key: {header: X-Api-Key}}
+      - api_key: {query: api_key}
+      - api_key: {basic: username}
+      - jwt: partner
+    metrics: {writes: {parent: hits}, bulk: {parent: writes}, bytes: {}}
+    rules:
+      - GET /orders/status$: hits
+        last: true
+      - {GET /orders: hits}
+      - POST /orders/{id}/lines: {writes: 10, bytes: 5}
+      - "ANY /orders?debug={any}": bulk
+plans:
+  gold:
+    services: [orders]
+    allow: {orders: [GET /orders, "POST /orders/{id}/lines"]}
+    limits:
+      hits:
+        - 100/minute
+        - {limit: 50000/month, over: allow, time_zone: Europe/Berlin, per: application}
+      orders.writes: [{limit: 0/eternity}]
+    alerts: {at: [120, 80, 100, 80], to: [ops, dev]}
+  free: {services: [orders], over: allow, ledger_down: closed, limits: {hits: [10/week, {limit: 1/day, over: reject}]}}
+accounts:
+  acme: {contact: {email: api@acme.example}}
+  nobody: {}
+applications:
+  mobile:
+    account: acme
+    plans: [gold]
+    client_ids: [mobile-app, "7"]
+    api_keys: ["sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+    state: suspended
+  customers: {plans: [free], match: {roles: [customer, "shop:buyer"]}, each: client}
+"""
+
+
+@pytest.fixture
+def config(write: Write) -> Config:
+    return load(write(gateway=GATEWAY, orders=ORDERS), {"STORE_PASSWORD": "hunter2", "OPS_SECRET": SECRET})
+
+
+def test_the_process(config: Config, place: Path) -> None:
+    assert config.listen == (
+        Address("0.0.0.0", 8080),
+        Address("::", 8080),
+        Address("localhost", 0),
+        Address("localhost", 0),
+    )
+    assert config.admin == Address("::1", 8081)
+    assert (config.workers, config.drain) == (1, 90.0)
+    assert config.data == place / "data"  # relative to the file
+    assert config.store == Store(
+        kind="url",
+        url="rediss://store.internal:6379/1",
+        ca=place / "certs" / "ca.pem",
+        password="hunter2",
+        prefix="gw-1",
+        timeout=0.08,
+    )
+    assert "hunter2" not in repr(config)
+
+
+def test_it_can_be_handed_to_another_process(config: Config) -> None:
+    assert repr(pickle.loads(pickle.dumps(config))) == repr(config)
+
+
+def test_providers_and_channels(config: Config, place: Path) -> None:
+    assert config.providers == {
+        "keycloak": Oidc(
+            name="keycloak",
+            issuer="https://sso.example.com/realms/demo",
+            audience=("gateway", "account"),
+            algorithms=("RS256", "ES256"),
+            internal_url="https://keycloak:8443/realms/demo",
+            ca=place / "certs" / "ca.pem",
+        ),
+        "partner": Oidc(name="partner", issuer="http://127.0.0.1:8180/realms/partner", audience=("gateway",)),
+    }
+    assert config.channels == {
+        "ops": Channel(name="ops", url="https://ops.example.com/hook?team=1", secret=SECRET),
+        "dev": Channel(name="dev", url="http://127.0.0.1:9080/alerts"),
+    }
+
+
+def test_a_service(config: Config, place: Path) -> None:
+    certs = place / "certs"
+    assert fields(config.services["orders"]) == fields(
+        Service(
+            name="orders",
+            hosts=("api.example.com", "*.example.org"),
+            path="/orders",
+            strip_path=True,
+            upstream=Upstream(
+                name="orders",
+                targets=(
+                    Target(True, "orders-1.internal", 8443),
+                    Target(True, "2001:db8::1", 443),
+                    Target(False, "10.0.0.1", 80),
+                ),
+                tls=ClientTls(
+                    ca=certs / "ca.pem",
+                    cert=certs / "gateway.pem",
+                    key=certs / "gateway.key",
+                    verify_name="orders.internal",
+                ),
+                timeouts=Timeouts(connect=0.25, response=120.0, idle=60.0),
+            ),
+            accept=(
+                Accept(jwt="keycloak", api_key=KeyPlace("header", "X-Api-Key")),
+                Accept(api_key=KeyPlace("query", "api_key")),
+                Accept(api_key=KeyPlace("basic", "username")),
+                Accept(jwt="partner"),
+            ),
+            metrics={"hits": None, "writes": "hits", "bulk": "writes", "bytes": None},
+            rules=(
+                Rule(method="GET", pattern="/orders/status$", usage={"hits": 1}, last=True),
+                Rule(method="GET", pattern="/orders", usage={"hits": 1}),
+                Rule(method="POST", pattern="/orders/{id}/lines", usage={"writes": 10, "bytes": 5}),
+                Rule(method="ANY", pattern="/orders?debug={any}", usage={"bulk": 1}),
+            ),
+        )
+    )
+
+
+def fields(service: Service) -> dict[str, Any]:
+    """Services are compared by object; here by value."""
+    return {name: getattr(service, name) for name in Service.__slots__}
+
+
+def test_a_plan(config: Config) -> None:
+    month = Limit(
+        plan="gold", period=Period.MONTH, zone="Europe/Berlin", value=50000, over=Over.ALLOW, bins=(80, 100, 120)
+    )
+    assert config.plans["gold"] == Plan(
+        name="gold",
+        services=("orders",),
+        allow={"orders": (Pattern("GET", "/orders"), Pattern("POST", "/orders/{id}/lines"))},
+        limits=(
+            Limit(plan="gold", period=Period.MINUTE, value=100, bins=(80, 100)),  # 120 % is out of its reach
+            month,
+            Limit(
+                plan="gold", service="orders", metric="writes", period=Period.ETERNITY, value=0
+            ),  # no percentages of 0
+        ),
+        channels=("ops", "dev"),
+    )
+
+
+def test_what_a_plan_leaves_out(config: Config) -> None:
+    """`over` is for all limits that say nothing; alerts at 80 and 100 go to the log."""
+    assert config.plans["free"] == Plan(
+        name="free",
+        services=("orders",),
+        limits=(
+            Limit(plan="free", period=Period.WEEK, value=10, over=Over.ALLOW, bins=(80, 100)),
+            Limit(plan="free", period=Period.DAY, value=1, over=Over.REJECT, bins=(80, 100)),
+        ),
+    )
+
+
+def test_applications(config: Config) -> None:
+    assert config.accounts == {
+        "acme": Account(name="acme", email="api@acme.example"),
+        "nobody": Account(name="nobody"),
+    }
+    assert config.applications == {
+        "mobile": Application(
+            name="mobile",
+            plans=("gold",),
+            account="acme",
+            client_ids=("mobile-app", "7"),
+            api_keys=("sha256:" + "a" * 64,),
+            state=State.SUSPENDED,
+        ),
+        "customers": Application(name="customers", plans=("free",), roles=("customer", "shop:buyer"), each=Each.CLIENT),
+    }
+
+
+def test_what_the_gateway_does_when_told_nothing(write: Write, place: Path) -> None:
+    config = load(write("version: 1"))
+    assert config == Config(data=place / "data")
+
+
+@pytest.mark.parametrize(
+    ("written", "store"),
+    [
+        ("embedded", Store(kind="embedded")),
+        ("memory", Store(kind="memory")),
+        ("redis://store", Store(kind="url", url="redis://store")),
+        ("unix:///run/valkey.sock", Store(kind="url", url="unix:///run/valkey.sock")),
+        ('{url: "redis://[::1]:6379/0", timeout: 1s}', Store(kind="url", url="redis://[::1]:6379/0", timeout=1.0)),
+    ],
+)
+def test_stores(written: str, store: Store, write: Write) -> None:
+    assert load(write(f"gateway: {{store: {written if '{' in written else repr(written)}}}")).store == store
+
+
+def test_services_may_share_a_path_on_different_hosts_and_a_host_on_different_paths(write: Write) -> None:
+    rest = "upstream: {targets: ['http://x']}, accept: [{api_key: {query: k}}], rules: [ANY /: hits]"
+    one = f"{{hosts: [%s], path: %s, {rest}}}"
+    places = {"a": ("a.example", "/x"), "b": ("b.example", "/x"), "c": ("a.example", "/x/y")}
+    text = "services:\n" + "".join(f"  {name}: {one % place}\n" for name, place in places.items())
+    assert load(write(text)).services.keys() == {"a", "b", "c"}
