@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from gateway.quota.counters import Claim
 from gateway.quota.scopes import MICRO, Counter, Meter, Scope, Waiter
-from gateway.store import keys
 
 REMEMBERED = 60  # seconds that the store remembers a process's last call about a scope
 
@@ -44,7 +43,10 @@ class Answer(NamedTuple):
 
 
 class Call:
-    """What is sent, again under the same number if its answer is lost. `sent` is of the local clock, the first time."""
+    """What is sent, again under the same number if its answer is lost.
+
+    `sent` is the local time before it was sent first: what the store answers, also again, was so after that.
+    """
 
     __slots__ = ("arguments", "counters", "groups", "number", "reports", "scope", "sent")
 
@@ -62,7 +64,7 @@ class Call:
         self.counters = list(dict.fromkeys((*self.reports, *(c for group in groups for c in group.counters))))
         self.arguments: tuple[str | int, ...] = ()
 
-    def pack(self, prefix: str, process: str, seen: float) -> None:
+    def pack(self, seen: float) -> None:
         """Write the script's keys and arguments (see consume.lua), the number of keys first."""
         counters = self.counters
         rows: list[str | int] = []
@@ -76,23 +78,22 @@ class Call:
                 shapes += (place[counter], cost)
         self.arguments = (
             2 + len(counters),
-            keys.calls(prefix, self.scope.name, process),
-            keys.outbox(prefix),
+            *self.scope.keys,
             *(counter.key for counter in counters),
             *(self.number, int(seen * MICRO), REMEMBERED),
             *(len(counters), *rows),
             *(len(self.groups), *shapes),
         )
 
-    def settle(self, answer: Answer, sent: float) -> None:
-        """Note what the store knows, and turn to its window where another was asked for. `sent`: local time."""
+    def settle(self, answer: Answer) -> None:
+        """Note what the store knows, and turn to its window where another was asked for."""
         self.reports = {}
         stale = set()
         for counter, spent in zip(self.counters, answer.spent, strict=True):
             if spent is None:
                 stale.add(counter)
             else:
-                counter.spent, counter.asked = spent, sent
+                counter.spent, counter.asked = spent, self.sent
         for meter in {meter for group in self.groups for meter, _ in group.claim.firm}:
             if meter.counter in stale:
                 meter.open(answer.now)

@@ -42,14 +42,12 @@ class Deadlines(Generic[W]):
             self._end(self._queue.popleft())
 
     def _ring(self) -> None:
-        self._timer = None
         loop = asyncio.get_running_loop()
         now = loop.time()
         queue = self._queue
         while queue and (queue[0].done is None or queue[0].deadline <= now):
             self._end(queue.popleft())
-        if queue and self._timer is None:
-            self._timer = loop.call_at(queue[0].deadline, self._ring)
+        self._timer = loop.call_at(queue[0].deadline, self._ring) if queue else None
 
     def _end(self, entry: W) -> None:
         if entry.done is not None:

@@ -41,8 +41,8 @@ class Caller(Protocol):
     def next_calls(self, most: int) -> list[Call]:
         """Calls that are ready, at most so many."""
 
-    def answered(self, call: Call, answer: Answer, sent: float) -> None:
-        """The store has counted `call`, after `sent` (local time)."""
+    def answered(self, call: Call, answer: Answer) -> None:
+        """The store has counted `call`."""
 
     def failed(self, call: Call) -> None:
         """The store has refused `call`, or nobody knows whether it was counted and it is too late to ask. Does
@@ -96,7 +96,7 @@ class Dispatcher:
     async def ping(self) -> bool:
         """Whether the store answers now; learns its time."""
         if self._idle and self._pause is None:
-            await self._start([])
+            await asyncio.wait([self._start([])])
         return not self._failures and not self.down
 
     async def close(self) -> None:
@@ -161,7 +161,7 @@ class Dispatcher:
             self._rest(error)
             return False
         received = self._clock.local()
-        heard = [self._hear(call, answer, sent, received) for call, answer in zip(calls, answers, strict=True)]
+        heard = [self._hear(call, answer, received) for call, answer in zip(calls, answers, strict=True)]
         trouble = next((error for error in heard if error is not None), None)
         self._on_call(received - sent, trouble is None)
         if trouble is not None:
@@ -181,7 +181,7 @@ class Dispatcher:
         self._clock.learn(int(time[0]) + int(time[1]) / 1_000_000, sent, self._clock.local())
         return []
 
-    def _hear(self, call: Call, answer: Any, sent: float, received: float) -> ResponseError | None:
+    def _hear(self, call: Call, answer: Any, received: float) -> ResponseError | None:
         """Pass an answer on; gives an error that concerns the store as a whole."""
         if isinstance(answer, MOVING):
             self._lose([call])
@@ -193,8 +193,8 @@ class Dispatcher:
                 return None
             return answer
         counted = Answer.parse(answer)
-        self._clock.learn(counted.now, sent, received)
-        self._caller.answered(call, counted, sent)
+        self._clock.learn(counted.now, call.sent, received)
+        self._caller.answered(call, counted)
         return None
 
     def _lose(self, calls: list[Call]) -> None:

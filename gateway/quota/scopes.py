@@ -102,11 +102,12 @@ class Waiter:
 class Scope:
     """Whose counters: its meters, who waits, and the call that is under way: there is one at most."""
 
-    __slots__ = ("__weakref__", "_claims", "_debtors", "_meters", "_prefix", "call", "name", "owing", "waiting")
+    __slots__ = ("__weakref__", "_claims", "_debtors", "_meters", "_prefix", "call", "keys", "name", "owing", "waiting")
 
-    def __init__(self, prefix: str, name: str, debtors: dict[Scope, None]) -> None:
+    def __init__(self, prefix: str, process: str, name: str, debtors: dict[Scope, None]) -> None:
         """`debtors` are the scopes that have something to report; this one enters itself."""
         self.name = name
+        self.keys = (keys.calls(prefix, name, process), keys.outbox(prefix))
         self.waiting: list[Waiter] = []
         self.call: object | None = None
         self.owing: dict[Counter, None] = {}
@@ -126,6 +127,11 @@ class Scope:
         """Note that `counter` has something to report."""
         self.owing[counter] = None
         self._debtors[self] = None
+
+    def forget(self) -> None:
+        """Let go of the claims that nobody holds; others go on as they are."""
+        self._claims.clear()
+        self._meters.clear()
 
     def _meter(self, limit: Limit) -> Meter:
         meter = self._meters.get(limit)

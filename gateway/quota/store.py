@@ -25,7 +25,7 @@ from gateway.quota.hand import count, scarcest, take
 from gateway.quota.scopes import Meter, Scope, Waiter
 
 REPORT = 0.4  # with a slow call still within a second
-KNOWN = 20_000  # scopes kept in mind after their last claim
+KNOWN = 5_000  # scopes kept in mind after their last claim, at 2 to 4 KB
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +95,13 @@ class StoreLedger:
         """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
         known = self._scopes.get(scope)
         if known is None:
-            known = self._scopes[scope] = Scope(self._prefix, scope, self._debtors)
+            known = self._scopes[scope] = Scope(self._prefix, self._process, scope, self._debtors)
         self._known.pop(known, None)
         self._known[known] = None
         if len(self._known) > KNOWN:
-            del self._known[next(iter(self._known))]
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            oldest.forget()
         return known.claim(charges)
 
     def consume(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> Outcome | None:
@@ -124,20 +126,21 @@ class StoreLedger:
                 calls.append(call)
         return calls
 
-    def answered(self, call: Call, answer: Answer, sent: float) -> None:
+    def answered(self, call: Call, answer: Answer) -> None:
         """Hand out what the store granted. What nobody waits for any more stays in hand."""
         scope = call.scope
         if scope.call is not call:
             return
         scope.call = None
-        call.settle(answer, sent)
+        call.settle(answer)
         now = self.clock.earliest()
         answers: list[tuple[Waiter, Outcome]] = []
         for group, requests in zip(call.groups, answer.granted, strict=True):
             waiting = [waiter for waiter in group.waiters if waiter.done is not None]
             lucky = waiting[:requests]
             group.keep(requests - len(lucky))
-            count(group.claim, len(lucky), now)
+            if lucky:
+                count(group.claim, len(lucky), now)
             outcome = scarcest(group.claim)
             answers += ((waiter, outcome) for waiter in lucky)
             answers += self._again(scope, waiting[requests:])
@@ -193,7 +196,7 @@ class StoreLedger:
             for claim, waiters in by_claim.items()
         ]
         call = Call(next(self._numbers), scope, groups, self.clock.local())
-        call.pack(self._prefix, self._process, self.clock.seen)
+        call.pack(self.clock.seen)
         self._debtors.pop(scope, None)
         return call
 

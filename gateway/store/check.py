@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from gateway.store import StoreError
 
@@ -35,8 +35,7 @@ async def inspect(redis: Redis) -> Facts:
     try:
         info = await redis.info()
     except (RedisError, OSError) as error:
-        asks_password = isinstance(error, AuthenticationError) or "password" in str(error)
-        cure = "; set store.password" if asks_password else ""
+        cure = "; set store.password" if "auth" in str(error) or "password" in str(error) else ""
         raise StoreError(f"the store cannot be asked: {error}{cure}") from error
     _require_recent(info)
     _require_primary(info)

@@ -13,6 +13,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from gateway.store import StoreError
 
@@ -69,7 +70,7 @@ class EmbeddedStore:
             self._release()
             raise
         self._await(path)
-        return f"unix://{path}"
+        return f"unix://{quote(str(path))}"
 
     def stop(self) -> None:
         """End the server and free the folder."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
@@ -30,7 +31,8 @@ class Pipe:
         connection = self._connection
         try:
             async with asyncio.timeout(patience):
-                await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+                packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type] # a stub's slip
+                await connection.send_packed_command(packed, check_health=False)
                 return [await self._answer() for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)

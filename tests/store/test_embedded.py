@@ -120,6 +120,13 @@ def test_a_long_path_gets_a_short_socket(tmp_path: Path) -> None:
     assert not socket.parent.exists()
 
 
+def test_a_folder_with_an_odd_name(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "50% of #1? 'x' \"y\"")
+    with Redis.from_url(store.start()) as redis:
+        assert redis.ping()
+    store.stop()
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot use .*/file/store"):
