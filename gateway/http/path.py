@@ -13,7 +13,8 @@ from gateway.errors import BadRequest
 _PCHAR = rb"A-Za-z0-9._~!$&'()*+,;=:@-"  # RFC 3986 3.3, without percent-encoded ones
 _QUERY = rb"!-\"$-~"  # what is printable, without `#`: RFC 3986 allows less, but `filter[x]=1` is everywhere
 
-_ordinary = re.compile(rb"((?:/(?![/;]|\.(?![A-Za-z0-9]))[%b]*+)++)(?:\?([%b]*+))?+" % (_PCHAR, _QUERY)).fullmatch
+# The outer repetition is a greedy one: `(…)++` around a lookahead matches what it must not on Python 3.11.2.
+_ordinary = re.compile(rb"((?:/(?![/;]|\.(?![A-Za-z0-9]))[%b]*+)+)(?:\?([%b]*+))?" % (_PCHAR, _QUERY)).fullmatch
 
 
 class _Refusals:
