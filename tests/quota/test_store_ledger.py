@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 
 from gateway.model import Charge, Limit, Outcome, Over, Period, Store, Verdict
 from gateway.quota import dispatch
+from gateway.quota.calls import REMEMBERED
+from gateway.quota.clock import boottime
 from gateway.quota.store import StoreLedger
 from gateway.store.connection import connect
 
@@ -336,12 +338,34 @@ async def test_a_call_whose_answer_was_lost_is_counted_once(server: Server, tmp_
         assert await redis.xlen("gw:outbox") == 1
 
 
+async def test_a_call_that_is_never_answered_is_given_up_before_the_store_forgets_it(
+    server: Server, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    passed = 0.0
+    async with (
+        Forgetful(server.url, f"{tmp_path}/p") as proxy,
+        gateway(proxy.url, clock=lambda: boottime() + passed) as ledger,
+        client(server.url) as redis,
+    ):
+        await ask_all([ledger], 1, "other", Charge(yearly(10), 1))  # the script is loaded
+        proxy.losing = True
+        assert verdicts(await ask_all([ledger], 4, "mobile", Charge(yearly(10), 1))) == {"unavailable": 4}
+        passed = REMEMBERED / 2
+        await until(lambda: "never answered" in caplog.text)
+        proxy.losing = False
+        await until_granted(ledger, ledger.claim("mobile", (Charge(yearly(10), 1),)))
+        outcomes = await ask_all([ledger], 9, "mobile", Charge(yearly(10), 1))
+        assert await spent(redis) == 10
+        assert verdicts(outcomes) == {"granted": 5, "refused": 4}  # the four that were lost stay unused
+
+
 async def test_reports_that_were_lost_are_counted_once(server: Server, tmp_path: Any) -> None:
     async with (
         Forgetful(server.url, f"{tmp_path}/p") as proxy,
         gateway(proxy.url) as ledger,
         client(server.url) as redis,
     ):
+        await ask_all([ledger], 1, "other", Charge(yearly(10), 1))  # the script is loaded
         proxy.losing = True
         await ask_all([ledger], 5, "mobile", Charge(yearly(10, over=Over.ALLOW), 1))
         await until(lambda: proxy.lost >= 3)
