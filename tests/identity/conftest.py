@@ -157,12 +157,12 @@ class Issuer:
         return {name: value for name, value in claims.items() if value is not None}
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        path = head.split(b" ")[1].decode()
-        self.requests.append(path)
-        await self.open.wait()
-        writer.write(self.answers.get(path) or self._usual(path))
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, asyncio.IncompleteReadError):  # the client may leave at any moment
+            head = await reader.readuntil(b"\r\n\r\n")
+            path = head.split(b" ")[1].decode()
+            self.requests.append(path)
+            await self.open.wait()
+            writer.write(self.answers.get(path) or self._usual(path))
             await writer.drain()
         writer.close()
 
