@@ -27,7 +27,7 @@ LANES = 2  # round trips under way at once
 CALLS = 500  # in one round trip, so that none holds the store for long
 PATIENCE = 1.0  # seconds that a round trip may take before its connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between attempts while the store is away
-QUIET = 1.0  # seconds without an answer after which the store is asked for its time
+QUIET = 1.0  # seconds without an answer after which the store is asked for a sign of life
 
 OF_ONE_CALL = ("WRONGTYPE", "CORRUPT", "SUPERSEDED")  # errors that say nothing about the store
 MOVING = (ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)  # connect again, send again
@@ -40,6 +40,9 @@ class Caller(Protocol):
 
     def next_calls(self, most: int) -> list[Call]:
         """Calls that are ready, at most so many."""
+
+    def pulse(self) -> Call:
+        """A call about nothing: it shows that the store counts, and tells its time."""
 
     def answered(self, call: Call, answer: Answer) -> None:
         """The store has counted `call`."""
@@ -89,15 +92,15 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._dispatch)
 
     def heartbeat(self) -> None:
-        """Ask the store for its time if it has been quiet."""
+        """See that the store still counts if it has been quiet."""
         if self._clock.local() - self._answered >= QUIET and not self._lanes and self._pause is None:
-            self._start([])
+            self._start([self._caller.pulse()])
 
     async def ping(self) -> bool:
-        """Whether the store answers now; learns its time."""
-        if self._idle and self._pause is None:
-            await asyncio.wait([self._start([])])
-        return not self._failures and not self.down
+        """Whether the store counts now; learns its time, and teaches it the script."""
+        if self._idle and self._pause is None and not self._lost:
+            await asyncio.wait([self._start([self._caller.pulse()])])
+        return not self._failures and not self._lost and not self.down
 
     async def close(self) -> None:
         """Finish what is under way if the store answers, and close the connections."""
@@ -154,7 +157,7 @@ class Dispatcher:
         """One round trip; False when the store had better be left alone for a moment."""
         sent = self._clock.local()
         try:
-            answers = await self._ask(pipe, calls)
+            answers = await script.run(pipe, [call.arguments for call in calls], self._patience)
         except Exception as error:  # redis-py and uvloop raise many kinds when a connection breaks
             self._on_call(self._clock.local() - sent, False)
             self._lose(calls)
@@ -170,16 +173,6 @@ class Dispatcher:
             return False
         self._recover(received)
         return True
-
-    async def _ask(self, pipe: Pipe, calls: list[Call]) -> list[Any]:
-        if calls:
-            return await script.run(pipe, [call.arguments for call in calls], self._patience)
-        sent = self._clock.local()
-        (time,) = await pipe.exchange([("TIME",)], self._patience)
-        if isinstance(time, ResponseError):
-            raise time
-        self._clock.learn(int(time[0]) + int(time[1]) / 1_000_000, sent, self._clock.local())
-        return []
 
     def _hear(self, call: Call, answer: Any, received: float) -> ResponseError | None:
         """Pass an answer on; gives an error that concerns the store as a whole."""
@@ -221,7 +214,7 @@ class Dispatcher:
         self._pause = None
         self._dispatch()
         if not self._lanes and self._idle:
-            self._start([])
+            self._start([self._caller.pulse()])
 
     def _recover(self, received: float) -> None:
         self._answered = received

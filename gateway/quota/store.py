@@ -55,6 +55,7 @@ class StoreLedger:
         self._process = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._scopes: WeakValueDictionary[str, Scope] = WeakValueDictionary()
+        self._nobody = Scope(prefix, self._process, "~", {})  # no application has this name
         self._known: dict[Scope, None] = {}  # the latest last
         self._debtors: dict[Scope, None] = {}
         self._ready: dict[Scope, None] = {}
@@ -88,7 +89,7 @@ class StoreLedger:
         return bool(self._debtors) or self._dispatcher.busy
 
     async def check(self) -> bool:
-        """Whether the store answers now."""
+        """Whether the store counts now."""
         return await self._dispatcher.ping()
 
     def claim(self, scope: str, charges: tuple[Charge, ...]) -> Claim[Meter]:
@@ -125,6 +126,12 @@ class StoreLedger:
             if call is not None:
                 calls.append(call)
         return calls
+
+    def pulse(self) -> Call:
+        """A call about nothing."""
+        call = Call(next(self._numbers), self._nobody, [], self.clock.local())
+        call.pack(self.clock.seen)
+        return call
 
     def answered(self, call: Call, answer: Answer) -> None:
         """Hand out what the store granted. What nobody waits for any more stays in hand."""

@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.model import Charge, Limit, Outcome, Over, Period, Store, Verdict
-from gateway.quota import dispatch
+from gateway.quota import dispatch, store
 from gateway.quota.calls import REMEMBERED
 from gateway.quota.clock import boottime
 from gateway.quota.store import StoreLedger
@@ -111,6 +111,18 @@ async def test_a_client_far_over_its_limit_costs_one_call_a_second(server: Serve
             assert (await ask(ledger, claim)).verdict is Verdict.REFUSED
             await asyncio.sleep(0)
         assert 1 <= len(calls) <= 2
+
+
+async def test_claims_work_on_when_their_scope_is_out_of_mind(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "KNOWN", 2)
+    async with gateway(server.url, timeout=5) as ledger:
+        charge = Charge(yearly(3), 1)
+        held = ledger.claim("mobile", (charge,))
+        assert (await ask(ledger, held)).verdict is Verdict.GRANTED
+        for number in range(5):
+            await ask_all([ledger], 1, f"client{number}", charge)
+        outcomes = [await ask(ledger, claim) for claim in (held, ledger.claim("mobile", (charge,)), held)]
+        assert [outcome.verdict for outcome in outcomes] == ["granted", "granted", "refused"]
 
 
 async def test_processes_never_admit_more_than_the_limit(server: Server) -> None:
@@ -429,6 +441,19 @@ async def test_a_full_store(server: Server) -> None:
     async with gateway(server.url) as ledger, client(server.url) as redis:
         await refuses(ledger, redis, "CONFIG", "SET", "maxmemory", "1")
         await recovers(ledger, redis, "CONFIG", "SET", "maxmemory", "0")
+
+
+async def test_what_a_full_store_did_not_take_is_reported_again(server: Server) -> None:
+    async with gateway(server.url, report=0.01) as ledger, client(server.url) as redis:
+        soft = Charge(yearly(10, over=Over.ALLOW), 1)
+        await redis.config_set("maxmemory", 1)
+        assert verdicts(await ask_all([ledger], 3, "mobile", soft)) == {"granted": 3}
+        await until(lambda: ledger.down)
+        remaining = [outcome.remaining for outcome in await ask_all([ledger], 2, "mobile", soft)]
+        assert remaining == [6, 5]
+        await redis.config_set("maxmemory", 0)
+        await until(lambda: not ledger.owes)
+        assert await spent(redis) == 5
 
 
 async def test_a_store_that_became_a_replica(server: Server) -> None:
