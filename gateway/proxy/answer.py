@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httptools
 
@@ -18,11 +18,22 @@ if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
 MAX_HEAD = 64 * 1024  # bytes of an answer's head
+MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
+LESSONS = 16  # heads learnt in vain, one after the other, before it is given up
 MAX_INTERIM = 8  # 1xx answers before the real one
 
 
 class AnswerError(Exception):
     """The upstream's answer breaks HTTP."""
+
+
+class Repeat(NamedTuple):
+    """A head as it came, and what it means: status, the client's lines, and the length of the body after it."""
+
+    head: bytes
+    status: int
+    lines: bytes
+    size: int  # of the whole answer
 
 
 class AnswerReader(asyncio.Protocol):
@@ -40,9 +51,11 @@ class AnswerReader(asyncio.Protocol):
         "_interim",
         "_keep",
         "_length",
+        "_lessons",
         "_listed",
         "_out",
         "_parser",
+        "_repeat",
         "exchange",
     )
 
@@ -51,6 +64,8 @@ class AnswerReader(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._out: list[bytes] = []
         self._fields: Fields = []
+        self._repeat: Repeat | None = None
+        self._lessons = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -60,6 +75,33 @@ class AnswerReader(asyncio.Protocol):
         self._head_bytes = self._interim = 0
         self._length: bytes | None = None
         self._listed: set[bytes] | None = None
+
+    # A service repeats its heads. What equals the last one byte for byte, with its whole body and nothing after it,
+    # means the same: it is not parsed again.
+
+    def _repeats(self, data: bytes, exchange: Exchange) -> bool:
+        repeat = self._repeat
+        if repeat is None or len(data) != repeat.size or not data.startswith(repeat.head):
+            return False
+        client = exchange.client
+        assert client is not None
+        self._lessons = 0
+        exchange.status = repeat.status
+        self._out += (repeat.lines, client.answer_fields(exchange), data[len(repeat.head) :])
+        self._done = True
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Remembers the head of an answer that came whole in `data`; `_out` holds the client's bytes of it."""
+        end = data.find(b"\r\n\r\n") + 4
+        exchange = self.exchange
+        assert exchange is not None
+        simple = self._keep and self._dated and self._length is not None and not self._interim
+        if not simple or exchange.status in (204, 304) or end > MAX_REPEAT or len(data) != end + int(self._length or 0):
+            return
+        self._lessons += 1
+        lines = (STATUS_LINES[exchange.status], *self._fields, b"content-length: ", self._length or b"", b"\r\n")
+        self._repeat = Repeat(data[:end], exchange.status, b"".join(lines), len(data))
 
     # --- parser callbacks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from gateway.proxy.upstream import UpstreamConnection
 
 _random = random.Random()  # noqa: S311 - request ids are no secret
+
+
+class Repeat(NamedTuple):
+    """What a head means from its second line on, and that block. Shared by requests, changed by none."""
+
+    block: bytes
+    fields: Fields
+    hosts: list[bytes]
+    authorization: list[bytes]
+    sent_id: bytes | None
+    sent_trace: bytes | None
 
 
 class Exchange:
@@ -125,9 +136,28 @@ class Exchange:
         self.keep = keep
         if self.special:  # rare among GETs
             self._read_special()
+        self.read_target()
+
+    def read_target(self) -> None:
+        """Judges method, target and Host together; raises BadRequest."""
         hosts = self.hosts
         self.host_field = hosts[0] if hosts else b""
-        self.host, self.path, self.query = head.address(method, self.target, hosts, version)
+        self.host, self.path, self.query = head.address(self.method, self.target, hosts, self.version)
+
+    def is_repeatable(self) -> bool:
+        """Whether an equal head without a body would mean the same again."""
+        plain = self.keep and self.version == "1.1" and self.error is None
+        return plain and self.length is None and not self.chunked and not self.expect
+
+    def as_repeat(self, block: bytes) -> Repeat:
+        return Repeat(block, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace)
+
+    def repeat(self, repeat: Repeat, method: bytes, target: bytes) -> None:
+        """Takes the fields of an equal head; the target is yet to be judged."""
+        self.method = method
+        self.target = target
+        self.keep = self.complete = True
+        _, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace = repeat
 
     def head_size(self) -> int:
         """Bytes of the head, of fields that were dropped on sight aside."""

@@ -16,7 +16,8 @@ import httptools
 
 from gateway.errors import BadRequest, FieldsTooLarge, GatewayError
 from gateway.http.fields import REQUEST_KINDS, Kind
-from gateway.proxy.exchange import Exchange
+from gateway.http.head import NO_BODY
+from gateway.proxy.exchange import Exchange, Repeat
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -26,6 +27,8 @@ log = logging.getLogger("gateway.client")
 MAX_HEAD = 32 * 1024  # bytes of a request's head; above: 431
 MAX_FIELDS = 100
 MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
+MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
+LESSONS = 16  # heads learnt in vain, one after the other, before it is given up
 
 
 class RequestReader(asyncio.Protocol):
@@ -34,7 +37,10 @@ class RequestReader(asyncio.Protocol):
     __slots__ = (
         "_fed",
         "_head_bytes",
+        "_latest",
+        "_lessons",
         "_parser",
+        "_repeat",
         "_stopped",
         "active",
         "current",
@@ -59,6 +65,9 @@ class RequestReader(asyncio.Protocol):
         self._fed = 0  # the size of the last read
         self._parser = httptools.HttpRequestParser(self)
         self._stopped = False  # nothing more is parsed
+        self._latest: Exchange | None = None  # whose head was parsed last
+        self._repeat: Repeat | None = None
+        self._lessons = 0
 
     # --- the serving half
 
@@ -88,11 +97,17 @@ class RequestReader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.active = time.monotonic()
-        if self._stopped:
+        if self._stopped or (self.incoming is None and self._repeats(data)):
             return
+        alone = self.incoming is None
         self._fed = len(data)
-        if self.head_since or self.incoming is None:
+        if self.head_since or alone:
             self._head_bytes += len(data)
+        self._parse(data)
+        if alone and self.incoming is None and len(data) <= MAX_REPEAT and self._lessons < LESSONS:
+            self._learn(data)
+
+    def _parse(self, data: bytes) -> None:
         while data:
             try:
                 self._parser.feed_data(data)
@@ -106,6 +121,40 @@ class RequestReader(asyncio.Protocol):
             except GatewayError as error:
                 self.fault(error)
             return
+
+    # A keep-alive client repeats its fields. What equals the last head, byte for byte from the second line on, means
+    # the same: it is not parsed again. Only whole requests without a body take this way.
+
+    def _repeats(self, data: bytes) -> bool:
+        repeat = self._repeat
+        if repeat is None:
+            return False
+        line = data[: -len(repeat.block)].split(b" ") if data.endswith(repeat.block) else ()
+        if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY:
+            self._repeat = None
+            return False
+        self._lessons = 0
+        self.incoming = exchange = self.new_exchange()
+        exchange.repeat(repeat, line[0], line[1])
+        try:
+            exchange.read_target()
+        except GatewayError as error:
+            self.fault(error)
+        else:
+            self.incoming = None
+            self._stopped = self.server.draining
+            self._serve(exchange)
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Remembers the head that `data` is, if it is one whole head and nothing else."""
+        exchange = self._latest
+        first = data.find(b"\r\n")
+        if exchange is None or first < 1 or data.find(b"\r\n\r\n", first) != len(data) - 4:
+            return
+        self._lessons += 1
+        if exchange.is_repeatable():
+            self._repeat = exchange.as_repeat(data[first:])
 
     def fault(self, error: GatewayError) -> None:
         """What cannot be read is answered in its turn, and is the last thing read."""
@@ -169,6 +218,10 @@ class RequestReader(asyncio.Protocol):
             raise FieldsTooLarge(f"more than {MAX_FIELDS} header fields")
         parser = self._parser
         exchange.read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
+        self._latest = exchange
+        self._serve(exchange)
+
+    def _serve(self, exchange: Exchange) -> None:
         if self.current is None and not self.queue:
             self.begin(exchange)
         else:

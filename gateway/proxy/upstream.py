@@ -16,7 +16,7 @@ import httptools
 from gateway.errors import BadGateway, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Timeouts
-from gateway.proxy.answer import MAX_HEAD, AnswerError, AnswerReader
+from gateway.proxy.answer import LESSONS, MAX_HEAD, AnswerError, AnswerReader
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -130,6 +130,11 @@ class UpstreamConnection(AnswerReader):
             self.close()
             return
         self.active = time.monotonic()
+        fresh = self._in_head and not self._head_bytes and exchange.method != b"HEAD"
+        if fresh and self._repeats(data, exchange):
+            self._flush(exchange)
+            self._finish(exchange)
+            return
         if self._in_head:
             self._head_bytes += len(data)
         try:
@@ -141,6 +146,8 @@ class UpstreamConnection(AnswerReader):
             if not self._done:
                 self._failed(exchange, reason_of(error))
                 return
+        if fresh and self._done and self._lessons < LESSONS:
+            self._learn(data)
         self._flush(exchange)
         if self._done:
             self._finish(exchange)
