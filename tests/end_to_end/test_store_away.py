@@ -47,14 +47,12 @@ def bring_back(redis: Server, hurt: Hurt) -> None:
 
 async def ask(gateway: Gateway, token: str, times: int) -> list[tuple[bytes, float]]:
     """Answers, and the seconds that each took, on one connection."""
-    reader, writer = await gateway.connect()
     answers = []
-    for _ in range(times):
-        begun = time.monotonic()
-        writer.write(gateway.head(token))
-        answers.append((await read_answer(reader), time.monotonic() - begun))
-    writer.close()
-    await writer.wait_closed()
+    async with gateway.connected() as (reader, writer):
+        for _ in range(times):
+            begun = time.monotonic()
+            writer.write(gateway.head(token))
+            answers.append((await read_answer(reader), time.monotonic() - begun))
     return answers
 
 

@@ -187,9 +187,17 @@ class Gateway:
         self.secrets |= {secret for secret in (token, key) if secret}
         return await self._http.request(method, path, headers=fields)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection of one's own."""
         host, _, port = self.listen.partition(":")
-        return await asyncio.open_connection(host, int(port))
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     def head(self, token: str, path: str = "/orders", *lines: str, method: str = "GET") -> bytes:
         """A request's head, for a connection of one's own."""
@@ -315,12 +323,10 @@ async def rush(gateways: list[Gateway], token: str, requests: int, connections: 
 
     async def client(number: int) -> None:
         gateway = gateways[number % len(gateways)]
-        reader, writer = await gateway.connect()
-        for _ in range(each + (number < rest)):
-            writer.write(gateway.head(token))
-            statuses[status_of(await read_answer(reader))] += 1
-        writer.close()
-        await writer.wait_closed()
+        async with gateway.connected() as (reader, writer):
+            for _ in range(each + (number < rest)):
+                writer.write(gateway.head(token))
+                statuses[status_of(await read_answer(reader))] += 1
 
     async with asyncio.TaskGroup() as group:
         for number in range(connections):
