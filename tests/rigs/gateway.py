@@ -77,6 +77,7 @@ class Gateway:
         self._plans = folder / f"plans-{self.mark}"
         self._printed = folder / f"stdout-{self.mark}", folder / f"stderr-{self.mark}"
         self._process: Process | None = None
+        self._seen: set[psutil.Process] = set()
         self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
         self._admin = httpx2.AsyncClient(base_url=f"http://{self.admin}", trust_env=False, timeout=5)
         self.configure(*files)
@@ -110,8 +111,11 @@ class Gateway:
         return next(p for p in self.processes() if "valkey" in p.name())
 
     def processes(self) -> list[psutil.Process]:
-        """All of them."""
-        return [process for process in psutil.process_iter() if is_marked(process, self.mark)]
+        """All of them that live: what bears the mark, and children seen before (a store overwrites its environment)."""
+        with suppress(psutil.NoSuchProcess):
+            self._seen.update(self.supervisor.children(recursive=True))
+        self._seen.update(process for process in psutil.process_iter() if is_marked(process, self.mark))
+        return [process for process in self._seen if lives(process)]
 
     async def start(self, *, missing: str = "") -> Gateway:
         """Until it is ready, or says that only what starts with `missing` keeps it from that."""
@@ -125,6 +129,7 @@ class Gateway:
             return False
 
         await until(up)
+        self.processes()  # seen, so that none can be left behind
         return self
 
     async def launch(self) -> None:
@@ -151,6 +156,10 @@ class Gateway:
         """As an orchestrator does."""
         self.process.terminate()
         return await self.ended()
+
+    def interrupt(self) -> None:
+        """As Ctrl-C in the terminal that started it."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     async def close(self) -> None:
         """The end of the test: nothing of it goes on, and it told no secret."""
@@ -372,6 +381,13 @@ def is_marked(process: psutil.Process, mark: str) -> bool:
     try:
         return process.environ().get(MARK) == mark
     except (psutil.Error, OSError):  # it has ended, or is another user's
+        return False
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
