@@ -133,17 +133,16 @@ class RequestReader(asyncio.Protocol):
         if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY:
             self._repeat = None
             return False
-        self._lessons = 0
-        self.incoming = exchange = self.new_exchange()
+        exchange = self.new_exchange()
         exchange.repeat(repeat, line[0], line[1])
         try:
             exchange.read_target()
-        except GatewayError as error:
-            self.fault(error)
-        else:
-            self.incoming = None
-            self._stopped = self.server.draining
-            self._serve(exchange)
+        except GatewayError:  # refused in the words that it would be refused in without this way
+            self._repeat = None
+            return False
+        self._lessons = 0
+        self._stopped = self.server.draining
+        self._serve(exchange)
         return True
 
     def _learn(self, data: bytes) -> None:
