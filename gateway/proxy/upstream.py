@@ -60,7 +60,13 @@ class UpstreamConnection(AnswerReader):
         elif self._body_until_close and exc is None and not self._done:
             self._end_by_close(exchange)
         else:
-            self._failed(exchange, str(exc) if exc else "closed before the answer was complete")
+            self._failed(exchange, str(exc) if exc else self._why_closed())
+
+    def _why_closed(self) -> str:
+        """A guess where the peer said nothing: with TLS 1.3 a client's certificate is judged after the handshake."""
+        if self.endpoint.target.tls and not self.used and self._head_bytes == 0:
+            return "closed right after the TLS handshake: it may not accept the gateway's certificate"
+        return "closed before the answer was complete"
 
     def reusable(self, idempotent: bool) -> bool:
         """After long idleness the peer may be closing right now: not for a request that must not be repeated."""
