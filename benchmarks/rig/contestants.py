@@ -51,10 +51,27 @@ def _plangate(folder: Path, values: Values) -> list[str]:
 
 
 def _nginx(folder: Path, values: Values) -> list[str]:
-    return _nginx_command(folder, values, modules="", prepare="", access="")
+    return _nginx_command(folder, values, modules="", prepare="", access="", log="access_log off;")
+
+
+FORMAT = """log_format json escape=json '{"time":"$time_iso8601","request_id":"$request_id","client":"$remote_addr",'
+  '"method":"$request_method","host":"$host","path":"$uri","status":$status,"bytes_in":$request_length,'
+  '"bytes_out":$bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr","upstream_seconds":"$upstream_response_time"}';
+"""
+FULL = """access_by_lua_block { require("gate").access_full() } header_filter_by_lua_block { require("gate").headers() }
+  log_by_lua_block { require("gate").measure() }"""
 
 
 def _nginx_lua(folder: Path, values: Values) -> list[str]:
+    return _nginx_with_lua(folder, values, 'access_by_lua_block { require("gate").access() }', "access_log off;")
+
+
+def _nginx_lua_full(folder: Path, values: Values) -> list[str]:
+    log = f"{FORMAT} access_log {folder}/access.log json buffer=64k flush=1s; lua_shared_dict metrics 4m;"
+    return _nginx_with_lua(folder, values, FULL, log)
+
+
+def _nginx_with_lua(folder: Path, values: Values, access: str, log: str) -> list[str]:
     (folder / "gate.lua").write_bytes((Path(__file__).parent / "conf" / "gate.lua").read_bytes())
     key = (folder / "token.pub").read_text()
     return _nginx_command(
@@ -63,7 +80,8 @@ def _nginx_lua(folder: Path, values: Values) -> list[str]:
         modules=f"load_module {MODULES}/ndk_http_module.so; load_module {MODULES}/ngx_http_lua_module.so;",
         prepare=f'lua_package_path "{folder}/?.lua;;"; init_by_lua_block {{ require("gate").init{{ key = [[{key}]], '
         f'issuer = "{values["issuer"]}", port = {values["redis_port"]}, limit = {LIMIT} }} }}',
-        access='access_by_lua_block { require("gate").access() }',
+        access=access,
+        log=log,
     )
 
 
@@ -81,6 +99,12 @@ BASE = "nginx+lua"
 CONTESTANTS = (
     Contestant("plangate", "everything: token, mapping rules, shared limit, metrics, access log", {}, _plangate),
     Contestant(BASE, "token cached, one Redis call a request", {"nginx": "nginx", **LUA}, _nginx_lua),
+    Contestant(
+        "nginx+lua+",
+        "as plangate: also mapping rules, limit headers, metrics, access log",
+        {"nginx": "nginx", **LUA},
+        _nginx_lua_full,
+    ),
     Contestant("haproxy", "token, no shared limit", {"haproxy": "haproxy"}, _haproxy, counts=False),
     Contestant("nginx", "mutual TLS only", {"nginx": "nginx"}, _nginx, verifies=False, counts=False),
 )

@@ -19,7 +19,7 @@ def take(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:
     for meter, cost in claim.firm:
         counter = meter.counter
         if counter.hand < (cost or 1) or late >= counter.end:
-            return _known_refusal(claim, local, clock)
+            return _known_refusal(claim, local, clock) if may_be_over(claim) else None
     for meter, cost in claim.firm:
         meter.counter.hand -= cost
     if claim.free:
@@ -42,6 +42,14 @@ def scarcest(claim: Claim[Meter]) -> Outcome:
         if share < least:
             least, found = share, meter
     return granted(found.limit, found.remaining, found.counter.end) if found else UNLIMITED
+
+
+def may_be_over(claim: Claim[Meter]) -> bool:
+    """A quick look: whether a limit could refuse, by what is known of it, however old."""
+    for meter, cost in claim.firm:
+        if meter.counter.spent + cost > meter.value:
+            return True
+    return False
 
 
 def _known_refusal(claim: Claim[Meter], local: float, clock: StoreClock) -> Outcome | None:

@@ -113,7 +113,11 @@ class StoreLedger:
                 return UNAVAILABLE
             waiter = Waiter(claim, done, asyncio.get_running_loop().time() + self._timeout)
             self._deadlines.add(waiter)
-            self._wait(claim.firm[0][0].scope, [waiter])
+            scope = claim.firm[0][0].scope
+            scope.waiting.append(waiter)
+            if scope.call is None:
+                self._ready[scope] = None
+                self._dispatcher.wake()
         return outcome
 
     def next_calls(self, most: int) -> list[Call]:
