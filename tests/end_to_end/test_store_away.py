@@ -94,14 +94,14 @@ async def test_nobody_is_let_in_above_the_limit_by_a_store_that_comes_and_goes(
     """A unit that the store counted while its answer was lost belongs to a request that was told 503."""
     token = stage.token()
     async with stage.gateways(2, tmp_path, ORDERS, PLANS, STORE=redis.url, STORE_TIMEOUT="50ms") as gateways:
-        busy = asyncio.create_task(rush(gateways, token, 3_000, connections=20))
+        busy = asyncio.create_task(rush(gateways, token, 2_000, connections=20))
         await until(lambda: decided(gateways[0], "ok", 100))
         hurt(redis)
         await until(lambda: decided(gateways[0], "ledger_down", 20))
         bring_back(redis, hurt)
         statuses = await busy
         await until(lambda: are_ready(gateways))
-        statuses += await rush(gateways, token, 2_000)
+        statuses += await rush(gateways, token, 1_200)
         assert set(statuses) == {200, 429, 503}
         assert statuses[200] <= LIMIT <= statuses[200] + statuses[503]
 
