@@ -79,6 +79,7 @@ class Worker:
                 await server.listen(listener)
             gc.collect()
             gc.freeze()  # what lives from the start is not looked at again
+            gc.set_threshold(20_000, 50, 50)  # requests leave no cycles behind; looking for some costs them time
             channel.send("ready")
             listening = asyncio.create_task(self._listen(channel))
             await self._stop.wait()
