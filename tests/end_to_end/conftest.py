@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-from rigs.gateway import Stage, stage_at
+from rigs.stage import Stage, stage_at
 from rigs.stores import Server, binary_of
 
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from rigs.gateway import ORDERS, Gateway, Stage, lasting, rush, until
+from rigs.gateway import Gateway
+from rigs.load import lasting, rush
+from rigs.stage import ORDERS, Stage
 from rigs.stores import Server
+from rigs.waiting import until
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 

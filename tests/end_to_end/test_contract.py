@@ -11,7 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from rigs.gateway import Gateway, Stage, free_address, noon_zone
+from rigs.gateway import Gateway
+from rigs.load import noon_zone
+from rigs.processes import free_address
+from rigs.stage import Stage
 
 from gateway.identity.api_keys import create
 

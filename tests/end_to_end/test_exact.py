@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rigs.gateway import ORDERS, Stage, lasting, rush
+from rigs.load import lasting, rush
+from rigs.stage import ORDERS, Stage
 from rigs.stores import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -10,7 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 import pytest_asyncio
-from rigs.gateway import ORDERS, Gateway, Stage, free_address, providing, until
+from rigs.gateway import Gateway
+from rigs.processes import free_address
+from rigs.stage import ORDERS, Stage, providing
+from rigs.waiting import until
 
 from gateway.devkit.servers import listener
 from gateway.identity.api_keys import create
@@ -49,7 +52,7 @@ async def test_a_provider_may_come_after_the_gateway(stage: Stage, tmp_path: Pat
         assert early.headers["retry-after"] == "5"
         async with providing(at(address)) as provider:
             assert provider.issuer == issuer
-            await until(lambda: is_ready(gateway))
+            await until(gateway.is_ready)
             assert (await gateway.get(token=provider.token("mobile-app"))).status_code == 200
             stranger = stage.token(iss=issuer)
             assert code(await gateway.get(token=stranger)) == (401, "key_unknown")
@@ -150,7 +153,3 @@ async def test_the_clients_application_comes_before_its_roles(gateway: Gateway, 
 
 def at(address: str) -> socket.socket:
     return listener(int(address.rpartition(":")[2]))
-
-
-async def is_ready(gateway: Gateway) -> bool:
-    return await gateway.missing() == []

@@ -6,8 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from rigs.gateway import ORDERS, Gateway, Stage, kill, rush, until
+from rigs.gateway import Gateway
+from rigs.load import rush
+from rigs.processes import kill
 from rigs.proxy import read_answer
+from rigs.stage import ORDERS, Stage
+from rigs.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -74,7 +78,7 @@ async def test_a_killed_embedded_store_is_started_again_with_its_counts(stage: S
         kill(gateway.store)
         await gateway.said("the embedded store ended, it is started again")
         assert await rush([gateway], stage.token(), 12, connections=2) == {200: 8, 429: 4}
-        await until(lambda: is_ready(gateway))
+        await until(gateway.is_ready)
 
 
 async def test_ctrl_c_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
@@ -136,10 +140,6 @@ async def refused(gateway: Gateway) -> str:
 async def is_forwarded(gateway: Gateway) -> bool:
     """Whether a request is with the service."""
     return await gateway.metric('gateway_upstream_connections{state="open",upstream="orders"}') == 1
-
-
-async def is_ready(gateway: Gateway) -> bool:
-    return await gateway.missing() == []
 
 
 async def unready(gateway: Gateway) -> object:

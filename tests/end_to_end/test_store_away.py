@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rigs.gateway import ORDERS, Gateway, Stage, rush, until
+from rigs.gateway import Gateway
+from rigs.load import rush
 from rigs.proxy import read_answer
+from rigs.stage import ORDERS, Stage
 from rigs.stores import Server
+from rigs.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis]
 
@@ -83,7 +86,7 @@ async def test_a_store_that_is_away_costs_a_503_and_no_more_time_than_promised(
         assert (await gateway.readyz()).status_code == 503
         bring_back(redis, hurt)
         await until(lambda: is_let_in(gateway, token))
-        await until(lambda: are_ready([gateway]))
+        await until(gateway.is_ready)
 
 
 @pytest.mark.slow
@@ -100,7 +103,8 @@ async def test_nobody_is_let_in_above_the_limit_by_a_store_that_comes_and_goes(
         await until(lambda: decided(gateways[0], "ledger_down", 20))
         bring_back(redis, hurt)
         statuses = await busy
-        await until(lambda: are_ready(gateways))
+        for gateway in gateways:
+            await until(gateway.is_ready)
         statuses += await rush(gateways, token, 1_200)
         assert set(statuses) == {200, 429, 503}
         assert statuses[200] <= LIMIT <= statuses[200] + statuses[503]
@@ -125,7 +129,7 @@ async def test_what_was_counted_is_found_again(stage: Stage, redis: Server, tmp_
         assert await rush([gateway], token, 600) == {200: 600}
         redis.kill()
         redis.start()
-        await until(lambda: are_ready([gateway]))
+        await until(gateway.is_ready)
         assert await rush([gateway], token, 600) == {200: 400, 429: 200}
 
 
@@ -133,10 +137,6 @@ async def is_let_in(gateway: Gateway, token: str) -> bool:
     ((answer, _),) = await ask(gateway, token, 1)
     assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 "))
     return answer.startswith(b"HTTP/1.1 200 ")
-
-
-async def are_ready(gateways: list[Gateway]) -> bool:
-    return not any([await gateway.missing() for gateway in gateways])
 
 
 async def decided(gateway: Gateway, reason: str, requests: int) -> bool:

@@ -8,8 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from rigs.gateway import ORDERS, POLL, Gateway, Stage, proportional_bytes, until
+from rigs.gateway import Gateway
+from rigs.processes import proportional_bytes
 from rigs.proxy import read_answer, read_head
+from rigs.stage import ORDERS, Stage
+from rigs.waiting import POLL, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 

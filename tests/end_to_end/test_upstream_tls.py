@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from rigs.gateway import Gateway, Stage, status_of, until
+from rigs.gateway import Gateway
+from rigs.load import status_of
 from rigs.proxy import read_answer
+from rigs.stage import Stage
+from rigs.waiting import until
 
 from gateway.devkit.certificates import Authority, Issued, Pair, server_context
 

@@ -1,40 +1,24 @@
-"""A gateway as a user starts it, before a service that takes only its certificate, with a provider of tokens."""
+"""A gateway as a user starts it: its processes, what clients and operators see of it, and what it prints."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from asyncio.subprocess import Process
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import psutil
-from rigs.proxy import read_answer
-
-from gateway.devkit.certificates import Pair, ensure_certificates, server_context
-from gateway.devkit.provider import Client, Provider, demo_clients
-from gateway.devkit.provider_app import provider_app
-from gateway.devkit.servers import listener, port_of, serving
-from gateway.devkit.services import orders_app
-
-PATIENCE = 40.0  # seconds until what must come is given up
-POLL = 0.05
-MARK = "GATEWAY_UNDER_TEST"  # in the environment of all processes of a gateway, whoever their parent becomes
+from rigs.processes import MARK, free_address, is_marked, kill, lives
+from rigs.waiting import PATIENCE, until
 
 GATEWAY = """
 version: 1
@@ -46,22 +30,6 @@ gateway:
   store: {url: "${STORE}", timeout: "${STORE_TIMEOUT}"}
 identity:
   keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]}}
-"""
-ORDERS = """
-services:
-  orders:
-    path: /orders
-    upstream:
-      targets: ["${ORDERS}"]
-      tls:
-        ca: "${CERTS}/ca.pem"
-        cert: "${CERTS}/gateway.pem"
-        key: "${CERTS}/gateway.key"
-        verify_name: orders.internal
-    accept: [{jwt: keycloak}]
-    rules:
-      - GET /orders: hits
-      - POST /orders: hits
 """
 
 
@@ -224,6 +192,9 @@ class Gateway:
         missing: list[str] = (await self.readyz()).json().get("missing", [])
         return missing
 
+    async def is_ready(self) -> bool:
+        return await self.missing() == []
+
     async def metrics(self) -> str:
         return (await self._admin.get("/metrics")).text
 
@@ -262,153 +233,6 @@ class Gateway:
         return line
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What is around gateways: certificates, a provider, and the demo service of orders behind mutual TLS."""
-
-    certificates: Path
-    provider: Provider
-    orders: str
-
-    def token(self, client: str = "mobile-app", **claims: Any) -> str:
-        return self.provider.token(client, **claims)
-
-    @asynccontextmanager
-    async def gateway(
-        self, folder: Path, *files: str, start: bool = True, **environment: str
-    ) -> AsyncIterator[Gateway]:
-        """One before the service, with `files` for its plans. `environment` in capitals: STORE, ISSUER and so on."""
-        defaults = {
-            "ISSUER": self.provider.issuer,
-            "ORDERS": self.orders,
-            "CERTS": str(self.certificates),
-            "STORE": "memory",
-            "STORE_TIMEOUT": "5s",  # on a busy machine 50 ms may pass without anybody's fault
-        }
-        gateway = Gateway(folder, files, {**defaults, **environment})
-        try:
-            if start:
-                await gateway.start()
-            yield gateway
-        finally:
-            await gateway.close()
-
-    @asynccontextmanager
-    async def gateways(
-        self, number: int, folder: Path, *files: str, **environment: str
-    ) -> AsyncIterator[list[Gateway]]:
-        """So many of them, alike."""
-        async with AsyncExitStack() as stack:
-            entered = (self.gateway(folder, *files, start=False, **environment) for _ in range(number))
-            gateways = [await stack.enter_async_context(gateway) for gateway in entered]
-            await asyncio.gather(*(gateway.start() for gateway in gateways))
-            yield gateways
-
-
-@asynccontextmanager
-async def stage_at(folder: Path) -> AsyncIterator[Stage]:
-    certificates = ensure_certificates(folder / "certificates")
-    tls = server_context(Pair.at(certificates, "orders"), certificates / "ca.pem")
-    async with serving(orders_app(), listener(), tls) as orders, providing(listener()) as provider:
-        yield Stage(certificates, provider, orders)
-
-
-@asynccontextmanager
-async def providing(sock: socket.socket) -> AsyncIterator[Provider]:
-    """A provider where its issuer says."""
-    more = Client(id="guest-app"), Client(id="late-app"), Client(id="tea-shop", roles=("customer",))
-    provider = Provider(f"http://127.0.0.1:{port_of(sock)}/realms/demo", (*demo_clients(), *more))
-    async with serving(provider_app(provider), sock):
-        yield provider
-
-
-# --- load
-
-
-async def rush(gateways: list[Gateway], token: str, requests: int, connections: int = 100) -> Counter[int]:
-    """The statuses of so many requests, spread over gateways and connections that are all busy at once."""
-    each, rest = divmod(requests, connections)
-    statuses: Counter[int] = Counter()
-
-    async def client(number: int) -> None:
-        gateway = gateways[number % len(gateways)]
-        async with gateway.connected() as (reader, writer):
-            for _ in range(each + (number < rest)):
-                writer.write(gateway.head(token))
-                statuses[status_of(await read_answer(reader))] += 1
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(connections):
-            group.create_task(client(number))
-    return statuses
-
-
-def status_of(answer: bytes) -> int:
-    return int(answer[9:12])
-
-
-def lasting(amount: int) -> str:
-    """A limit per hour; where that hour is about to end, per day of a zone where it is about noon."""
-    now = datetime.now(UTC)
-    if now.minute < 50:
-        return f"{{limit: {amount}/hour}}"
-    return f"{{limit: {amount}/day, time_zone: {noon_zone()}}}"
-
-
-def noon_zone() -> str:
-    """A zone where it is about noon, so that its day does not end during a test."""
-    ahead = 12 - datetime.now(UTC).hour
-    return f"Etc/GMT{-ahead:+d}" if ahead else "UTC"  # the signs of these names are POSIX's: reversed
-
-
-# --- waiting and processes
-
-
-async def until(check: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
-    """What `check` gives (or gives to an await), once that is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = check()
-        if inspect.isawaitable(found):
-            found = await found
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"waited in vain for {what or inspect.getsource(check).strip()}"
-        await asyncio.sleep(POLL)
-
-
-def is_marked(process: psutil.Process, mark: str) -> bool:
-    try:
-        return process.environ().get(MARK) == mark
-    except (psutil.Error, OSError):  # it has ended, or is another user's
-        return False
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def proportional_bytes(processes: list[psutil.Process]) -> int:
-    """Their memory together; what they share is counted once."""
-    return sum(process.memory_full_info().pss for process in processes)
-
-
 def whole_lines(path: Path) -> list[str]:
     """Without one that is still being written."""
     return path.read_text().split("\n")[:-1]
-
-
-def free_address() -> str:
-    """One that no connection's own end takes meanwhile: below the ports that the system gives to those."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            return f"127.0.0.1:{port}"
-
-
-def kill(process: psutil.Process) -> None:
-    process.send_signal(signal.SIGKILL)
