@@ -30,6 +30,7 @@ from gateway.model import Address, Alert, Config
 from gateway.store import StoreError
 from gateway.store.connection import connect
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.vetting import Vetting
 from gateway.telemetry.log_writer import STDERR, LogWriter
 from gateway.telemetry.logs import log_to
 from gateway.telemetry.registry import Registry
@@ -73,6 +74,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._registry = Registry()
         self._memory_outbox = MemoryOutbox()
+        self._vetting: Vetting | None = None
         self._worker: Worker | None = None
         self._listeners: list[socket.socket] = []
 
@@ -110,6 +112,8 @@ class Supervisor:
     async def _start_store(self, stack: AsyncExitStack) -> Config:
         """The configuration with the store's URL, after starting the embedded one."""
         config = self._config
+        if config.store.kind == "url":
+            await self._vet(stack, config)
         if config.store.kind != "embedded":
             return config
         embedded = EmbeddedStore(config.data)
@@ -120,6 +124,18 @@ class Supervisor:
         stack.callback(embedded.stop)
         background(stack, keep_store(embedded))
         return replace(config, store=replace(config.store, url=url))
+
+    async def _vet(self, stack: AsyncExitStack, config: Config) -> None:
+        """Refuses a store that would lose counters. One that is away does not prevent the start."""
+        redis = connect(config.store)
+        stack.push_async_callback(redis.aclose)
+        self._vetting = Vetting(redis)
+        try:
+            answered = await self._vetting.look()
+        except StoreError as error:
+            raise StartError(str(error)) from error
+        if not answered:
+            background(stack, self._vetting.look_on())
 
     # --- alerts
 
@@ -156,7 +172,8 @@ class Supervisor:
             return ["worker: not serving"]
         self._hear({"kind": "metrics", "delta": told["delta"]})
         problems: list[str] = told["problems"]
-        return problems
+        unfit = self._vetting.problem if self._vetting is not None else None
+        return problems if unfit is None else [*problems, unfit]
 
     async def _metrics(self, accept: str) -> tuple[bytes, str]:
         told = await self._worker.ask() if self._worker is not None else None

@@ -3,3 +3,7 @@
 
 class StoreError(Exception):
     """The store cannot be used. The message says why and what cures it, and holds no secret."""
+
+
+class StoreAway(StoreError):
+    """The store does not answer; it may be fit when it does."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.store import StoreError
+from gateway.store import StoreAway, StoreError
 
 OLDEST = (6, 2)  # the first that has SET … EXAT
 
@@ -31,12 +31,13 @@ class Facts(NamedTuple):
 
 
 async def inspect(redis: Redis) -> Facts:
-    """Raises StoreError for a store that cannot be reached, or that would lose or refuse counters."""
+    """Raises StoreAway for a store that does not answer, StoreError for one that would lose or refuse counters."""
     try:
         info = await redis.info()
     except (RedisError, OSError) as error:
-        cure = "; set store.password" if "auth" in str(error) or "password" in str(error) else ""
-        raise StoreError(f"the store cannot be asked: {error}{cure}") from error
+        if "auth" in str(error) or "password" in str(error):
+            raise StoreError(f"the store cannot be asked: {error}; set store.password") from error
+        raise StoreAway(f"the store cannot be asked: {error}") from error
     _require_recent(info)
     _require_primary(info)
     _require_no_eviction(info)
