@@ -1,12 +1,14 @@
-"""What the supervisor and its workers say to each other: JSON lines over a socketpair.
+"""How the gateway's processes hand each other the configuration, and talk.
 
-The worker's first message comes the other way and is not JSON: its Config, pickled by its own parent.
+The command hands it to the supervisor, the supervisor to its workers, pickled, by a descriptor: never by arguments or
+environment, as it holds secrets. Supervisor and workers then talk in JSON lines.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
 import socket
 import struct
@@ -20,8 +22,26 @@ _LENGTH = struct.Struct("!I")
 MAX_LINE = 16 * 1024 * 1024  # metric deltas of very many series
 
 
+def leave_config(config: Config) -> int:
+    """A descriptor from which the program that replaces this one takes its configuration."""
+    fd = os.memfd_create("config")
+    with os.fdopen(os.dup(fd), "wb") as file:
+        pickle.dump(config, file)
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.set_inheritable(fd, True)
+    return fd
+
+
+def take_config(fd: int) -> Config:
+    """What `leave_config` left; closes the descriptor."""
+    with os.fdopen(fd, "rb") as file:
+        config = pickle.load(file)  # noqa: S301 - our own, from before the exec
+    assert isinstance(config, Config)
+    return config
+
+
 def send_config(sock: socket.socket, config: Config) -> None:
-    """Hands a worker its configuration, secrets included: by the socket, never by arguments or environment."""
+    """Hands a worker its configuration."""
     data = pickle.dumps(config)
     sock.sendall(_LENGTH.pack(len(data)) + data)
 

@@ -11,6 +11,8 @@ class GatewayError(Exception):
     status = 500
     code = "internal_error"
     title = "Internal error"
+    application: str | None = None  # whose request it was, where that is known
+    plan: str | None = None
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -33,14 +35,6 @@ class RequestTimeout(GatewayError):
     status = 408
     code = "request_timeout"
     title = "Request timeout"
-
-
-class ContentTooLarge(GatewayError):
-    """The body is larger than is taken."""
-
-    status = 413
-    code = "content_too_large"
-    title = "Content too large"
 
 
 class ExpectationFailed(GatewayError):
@@ -77,6 +71,13 @@ class Forbidden(GatewayError):
     status = 403
     code = "forbidden"
     title = "Forbidden"
+
+    def __init__(
+        self, detail: str = "", *, code: str | None = None, application: str | None = None, plan: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.application = application
+        self.plan = plan
 
 
 class NotFound(GatewayError):

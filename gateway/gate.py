@@ -136,7 +136,7 @@ class Gate:
         subscription = self._memo.get((identity, route)) or self._subscribe(ask, route, identity)
         permits = subscription.permits
         if permits is not None and not permits(ask.method, ask.path, ask.query):
-            raise Forbidden("the plan does not include this endpoint", code="not_in_plan")
+            raise outside_plan(subscription.scope, subscription.plan)
         claim = subscription.claim
         if claim is None:
             return Admission(route, identity, subscription, None)
@@ -159,7 +159,7 @@ class Gate:
         scope = scope_of(application, identity, ask)
         charges = charges_of(plan, route)
         if any(charge.limit.value == 0 for charge in charges):
-            raise Forbidden("the plan has no allowance for this endpoint", code="not_in_plan")
+            raise outside_plan(scope, plan)
         claim = self._ledger.claim(scope, charges) if charges else None
         permits = self._permits.get((plan.name, route.service.name))
         note = self._note(application, plan, identity)
@@ -189,13 +189,19 @@ class Gate:
             plan = self._config.plans[name]
             if service.name in plan.services:
                 return plan
-        raise Forbidden("the application has no plan for this service", code="no_plan")
+        raise Forbidden("the application has no plan for this service", code="no_plan", application=application.name)
 
 
 def require_live(application: Application) -> None:
     """Raises Forbidden for a suspended or pending application."""
     if application.state is not State.LIVE:
-        raise Forbidden(f"the application is {application.state}", code=f"application_{application.state}")
+        state = application.state
+        raise Forbidden(f"the application is {state}", code=f"application_{state}", application=application.name)
+
+
+def outside_plan(scope: str, plan: Plan) -> Forbidden:
+    """An endpoint that the plan does not list, or of which it allows none."""
+    return Forbidden("the plan does not include this endpoint", code="not_in_plan", application=scope, plan=plan.name)
 
 
 def scope_of(application: Application, identity: Identity, ask: Ask) -> str:

@@ -1,6 +1,8 @@
 """The parent process: sockets, signals, the embedded store, the admin listener, alerts' delivery, and the worker.
 
 The composition root of everything that is not traffic.
+
+    python -m gateway.supervisor CONFIG FOLDER     (a descriptor, and the folder's name for the log)
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -25,7 +28,7 @@ from gateway.alerts.channels import Channel, LogChannel, WebhookChannel
 from gateway.alerts.delivery import Deliverer
 from gateway.alerts.outbox import MemoryOutbox, Outbox
 from gateway.alerts.store_outbox import StoreOutbox
-from gateway.control import Message
+from gateway.control import Message, take_config
 from gateway.model import Address, Alert, Config
 from gateway.store import StoreError
 from gateway.store.connection import connect
@@ -259,3 +262,7 @@ def background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
 
     task.add_done_callback(ended)
     stack.push_async_callback(end)
+
+
+if __name__ == "__main__":
+    sys.exit(run(take_config(int(sys.argv[1])), Path(sys.argv[2])))

@@ -34,8 +34,8 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "workers": {"control", "model"},
     "app": LIBRARY | {"control"},
     "supervisor": LIBRARY | {"admin", "control", "workers"},
-    "devkit": LIBRARY | {"supervisor"},
-    "cli": LIBRARY | {"supervisor", "devkit"},
+    "devkit": LIBRARY,
+    "cli": LIBRARY | {"control", "devkit"},
     "__main__": {"cli"},
 }
 PLAIN = {  # rooms that need the standard library alone, and a parser

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +18,10 @@ def run(folder: Folder) -> None:
     Where the plans have problems, each is shown on stderr and nothing is started.
     """
     config = read(folder)
-    from gateway import supervisor
+    from gateway.control import leave_config
 
-    raise typer.Exit(supervisor.run(config, folder))
+    # A program of its own, under the same process id: what read the files (YAML, models) would stay in memory for ever.
+    os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(leave_config(config)), str(folder)])  # noqa: S606
 
 
 def dev(

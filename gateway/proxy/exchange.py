@@ -241,13 +241,13 @@ class Exchange:
     def application(self) -> str | None:
         if self.admission is not None:
             return self.admission.subscription.scope
-        return self.error.application if isinstance(self.error, OverLimit) else None
+        return None if self.error is None else self.error.application
 
     @property
     def plan(self) -> str | None:
         if self.admission is not None:
             return self.admission.subscription.plan.name
-        return self.error.plan if isinstance(self.error, OverLimit) else None
+        return None if self.error is None else self.error.plan
 
     @property
     def subject(self) -> str | None:
