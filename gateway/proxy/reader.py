@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
 LESSONS = 16  # heads learnt in vain, one after the other, before it is given up
 
 
-class RequestReader(asyncio.Protocol):
+class RequestReader(asyncio.Protocol, ABC):
     """`incoming` is being parsed, `current` is being served, `queue` holds pipelined requests between them."""
 
     __slots__ = (
@@ -69,29 +70,31 @@ class RequestReader(asyncio.Protocol):
         self._repeat: Repeat | None = None
         self._lessons = 0
 
-    # --- the serving half
+    # --- what the serving half does
 
+    @abstractmethod
     def new_exchange(self) -> Exchange:
-        raise NotImplementedError
+        """An exchange of this connection."""
 
+    @abstractmethod
     def begin(self, exchange: Exchange) -> None:
-        raise NotImplementedError
+        """Serves a request whose turn it is."""
 
+    @abstractmethod
     def advance(self) -> None:
         """Serves what is queued, as far as it goes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def break_off(self, exchange: Exchange, error: GatewayError) -> None:
         """The body of the request in service cannot be read to its end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pass_on(self, exchange: Exchange, data: bytes) -> None:
         """A part of the body, framed as it goes upstream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def regulate(self) -> None:
         """Pauses or resumes reading."""
-        raise NotImplementedError
 
     # --- bytes
 
