@@ -21,7 +21,7 @@ def run(folder: Folder) -> None:
     from gateway.control import leave_config
 
     # A program of its own, under the same process id: what read the files (YAML, models) would stay in memory for ever.
-    os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(leave_config(config)), str(folder)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(leave_config(config)), str(folder)])  # noqa: S606 - ourselves
 
 
 def dev(

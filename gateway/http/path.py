@@ -61,7 +61,7 @@ def normalise(target: bytes) -> tuple[bytes, bytes]:
     """
     ordinary = _ordinary(target)
     if ordinary is not None:
-        return ordinary.groups(b"")  # type: ignore[return-value]
+        return ordinary.groups(b"")  # type: ignore[return-value] # two groups, as the pattern has
     path, _, query = target.partition(b"?")
     if path[:1] != b"/":
         raise BadRequest("the request target must start with '/'")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from collections import deque
 
@@ -88,7 +87,7 @@ class Pool:
             except TimeoutError:
                 error = GatewayTimeout("the upstream did not accept a connection in time")
                 log.warning("%s: %s: no connection in time", self.upstream.name, endpoint.name)
-            except (OSError, ssl.SSLError) as cause:
+            except Exception as cause:  # whatever a resolver, TLS or the loop raises: the request must be answered
                 error = BadGateway("the upstream cannot be reached")
                 log.warning("%s: %s: %s", self.upstream.name, endpoint.name, cause)
             else:
@@ -110,9 +109,10 @@ class Pool:
     async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
         target = endpoint.target
         tls = self._tls if target.tls else None
+        generation = self.generation  # of the context that is used, though files may change meanwhile
         async with asyncio.timeout(self.timeouts.connect):
             _, connection = await self._loop.create_connection(
-                lambda: UpstreamConnection(self, endpoint, self.generation),
+                lambda: UpstreamConnection(self, endpoint, generation),
                 target.host,
                 target.port,
                 ssl=None if tls is None else tls.context,

@@ -228,3 +228,10 @@ async def test_an_early_answer_ends_the_upload_and_both_connections() -> None:
         assert await reader.read() == b""
         writer.close()
         assert proxy.pool.counts()[1] == 0
+
+
+async def test_a_host_that_no_resolver_takes_is_502_like_one_that_is_away() -> None:
+    async with proxy_before(echo, targets=(Target(False, "a..b", 80),)) as proxy:
+        got = await proxy.talk(GET)
+    assert got.startswith(b"HTTP/1.1 502 ")
+    assert b'"code":"upstream_unreachable"' in got
