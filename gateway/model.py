@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,14 @@ class Over(StrEnum):
 
     REJECT = "reject"  # 429
     ALLOW = "allow"  # counted on: the overage
+
+
+class DownMode(StrEnum):
+    """What a plan does with requests that the store cannot be asked about."""
+
+    CLOSED = "closed"  # 503
+    OPEN = "open"  # let in, counted when the store is back
+    LOCAL = "local"  # let in up to a part of each limit that is kept back for this
 
 
 class Each(StrEnum):
@@ -169,6 +178,15 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Down:
+    """A plan's `ledger_down`. For `local`: the share of a limit that is kept back, and how many gateways divide it."""
+
+    mode: DownMode = DownMode.CLOSED
+    share: Fraction = Fraction(0)
+    gateways: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """A rule of a plan; its state is a counter.
 
@@ -184,6 +202,19 @@ class Limit:
     value: int
     over: Over = Over.REJECT
     bins: tuple[int, ...] = ()
+    down: Down = Down()  # the plan's
+
+    @property
+    def leased(self) -> int:
+        """The units that the store may hand out: all but what `local` keeps back."""
+        if self.down.mode is not DownMode.LOCAL or self.over is Over.ALLOW:
+            return self.value
+        return self.value - int(self.value * self.down.share)
+
+    @property
+    def local(self) -> int:
+        """The units that each gateway has for itself while the store is away."""
+        return (self.value - self.leased) // self.down.gateways
 
     def __str__(self) -> str:
         metric = f"{self.service}.{self.metric}" if self.service else self.metric
@@ -205,6 +236,7 @@ class Plan:
     services: tuple[str, ...]
     allow: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # absent service: all that has a rule
     limits: tuple[Limit, ...] = ()
+    down: Down = Down()
     channels: tuple[str, ...] = ()  # where its alerts go, besides the log
 
 
@@ -265,7 +297,7 @@ class Outcome(NamedTuple):
     """A verdict with the limit that decided: the one that refused, else the scarcest (None: no limit applies).
 
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
-    where waiting does not help.
+    where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`.
     """
 
     verdict: Verdict
@@ -273,6 +305,7 @@ class Outcome(NamedTuple):
     remaining: int = 0
     resets_at: float | None = None
     retry_after: int | None = None
+    fallback: DownMode | None = None
 
 
 class Alert(NamedTuple):
