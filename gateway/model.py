@@ -339,14 +339,34 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """Where counters live: `memory`, `embedded` (a bundled Valkey), or `url`. `timeout` in seconds."""
+    """Where counters live: `memory`, `embedded` (a bundled Valkey), `url`, `sentinel` or `cluster`. Times in seconds.
+
+    `nodes` are the sentinels, or some servers of the cluster. `wait` is how many replicas must have a grant before it
+    is used; None: see `replicas`. `fence` is how long gateways wait for each other after the store has lost data.
+    """
 
     kind: str = "embedded"
     url: str | None = None  # redis://, rediss://, unix://
+    nodes: tuple[Address, ...] = ()
+    service: str | None = None  # what the sentinels call the primary
+    database: int = 0  # behind sentinels; a URL names its own
+    tls: bool = False  # for `nodes`; a URL says it itself
     ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    username: str | None = None
     password: str | None = field(default=None, repr=False)
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
     prefix: str = "gw"
     timeout: float = 0.05
+    wait: int | None = None
+    fence: float = 5.0
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas must have a grant before it is used: 1 where a replica may be promoted."""
+        return int(self.kind in ("sentinel", "cluster")) if self.wait is None else self.wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,14 @@
 
 PREFIX:{SCOPE}:PLAN:SERVICE:METRIC:PERIOD:ZONE:START    a counter; START in Unix seconds
 PREFIX:{SCOPE}:~PROCESS                                 the last call of one process
+
+A server's own, one of each; in a cluster with the server's tag, as in PREFIX:{TAG}:outbox:
+
 PREFIX:outbox                                           the stream of alerts
+PREFIX:epoch                                            which life of the store this is
+PREFIX:processes                                        who counts there
+
+PREFIX:outboxes                                         the tags of all streams that a cluster has had
 """
 
 from __future__ import annotations
@@ -41,9 +48,28 @@ def calls(prefix: str, scope: str, process: str) -> str:
     return f"{_part(prefix)}:{{{tag(scope)}}}:~{process}"
 
 
-def outbox(prefix: str) -> str:
-    """The stream of crossings: one entry each, its field `alert` the JSON of an Alert."""
-    return f"{_part(prefix)}:outbox"
+def outbox(prefix: str, tag: str = "") -> str:
+    """The stream of crossings: one entry each, its field `alert` the JSON of an Alert. `tag`: the server's."""
+    return _own(prefix, tag, "outbox")
+
+
+def epoch(prefix: str, tag: str = "") -> str:
+    """The record of a server's epoch."""
+    return _own(prefix, tag, "epoch")
+
+
+def processes(prefix: str, tag: str = "") -> str:
+    """Who counts on a server."""
+    return _own(prefix, tag, "processes")
+
+
+def outboxes(prefix: str) -> str:
+    """The set of the tags for which there are streams in a cluster."""
+    return f"{_part(prefix)}:outboxes"
+
+
+def _own(prefix: str, tag: str, what: str) -> str:
+    return f"{_part(prefix)}:{{{tag}}}:{what}" if tag else f"{_part(prefix)}:{what}"
 
 
 def _part(text: str) -> str:

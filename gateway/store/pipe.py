@@ -1,10 +1,10 @@
-"""A connection that carries many commands in one round trip."""
+"""A connection that carries many commands in one round trip, and never becomes another one unnoticed."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from hiredis import pack_command
 from redis.asyncio import Redis
@@ -12,38 +12,115 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
 Command = tuple[str | bytes | int, ...]
+Dial = Callable[[], AbstractConnection]  # a connection to be opened; it finds its server then
+
+GREETING: tuple[Command, ...] = (("INFO", "server"), ("INFO", "replication"))
+
+
+class Link(Protocol):
+    """A way to one server. Each call fails as Pipe's do."""
+
+    async def open(self, patience: float) -> str:
+        """Connect if needed; gives the run id of the server at the other end."""
+
+    async def exchange(self, commands: Sequence[Command], patience: float) -> list[Any]:
+        """Send all, then read an answer for each: a value, or the ResponseError that is the answer."""
+
+    async def close(self) -> None:
+        """Close the connection; it can be opened again."""
 
 
 class Pipe:
-    """One connection of its own, made when needed, like those of a client."""
+    """A Link over a connection of its own."""
 
-    def __init__(self, redis: Redis) -> None:
-        pool = redis.connection_pool
-        untimed = {**pool.connection_kwargs, "socket_timeout": None}  # one time limit for all, in `exchange`
-        self._connection: AbstractConnection = pool.connection_class(**untimed)
+    def __init__(self, dial: Dial | Redis, at: Callable[[], object] = lambda: None) -> None:
+        """`at` tells where the server is, as far as is known: after a change, `open` connects anew."""
+        self._dial = dial if not isinstance(dial, Redis) else _dial_of(dial)
+        self._at = at
+        self._connection: AbstractConnection | None = None
+        self._opened_at: object = None
+        self._run = ""
+
+    async def open(self, patience: float) -> str:
+        """Connect if needed, and give the run id of the server at the other end, a primary.
+
+        Raises TimeoutError after `patience` seconds, OSError, or RedisError where there is none.
+        """
+        if self._connection is not None and (_over(self._connection) or self._opened_at != self._at()):
+            await self.close()
+        if self._connection is None:
+            await self._connect(patience)
+        return self._run
 
     async def exchange(self, commands: Sequence[Command], patience: float) -> list[Any]:
         """Send all, then read an answer for each: a value, or the ResponseError that is the answer.
 
-        Raises TimeoutError after `patience` seconds, OSError, or RedisError where there is no answer: the connection
-        is then closed, and what was sent may have been done or not.
+        Raises ConnectionError if the pipe is not open any more: nothing was sent. Raises TimeoutError after `patience`
+        seconds, OSError, or RedisError where there is no answer: the connection is then closed, and what was sent may
+        have been done or not.
         """
         connection = self._connection
+        if connection is None or not connection.is_connected:
+            raise ConnectionError("the connection to the store is closed")
         try:
             async with asyncio.timeout(patience):
-                packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type] # a stub's slip
-                await connection.send_packed_command(packed, check_health=False)
-                return [await self._answer() for _ in commands]
+                return await ask(connection, commands)
         except BaseException:
+            self._connection = None
             await connection.disconnect(nowait=True)
             raise
 
     async def close(self) -> None:
-        """Close the connection; the next exchange opens another."""
-        await self._connection.disconnect()
+        """Close the connection; `open` opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect()
 
-    async def _answer(self) -> Any:
+    async def _connect(self, patience: float) -> None:
+        opened_at, connection = self._at(), self._dial()
         try:
-            return await self._connection.read_response()
-        except ResponseError as error:
-            return error
+            async with asyncio.timeout(patience):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                server, replication = await ask(connection, GREETING)
+                self._run = _run_of(server, replication)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection, self._opened_at = connection, opened_at
+
+
+async def ask(connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
+    """An answer for each command, on an open connection, within any time."""
+    packed = b"".join(pack_command(command) for command in commands)  # type: ignore[arg-type] # a stub's slip
+    await connection.send_packed_command(packed, check_health=False)
+    return [await _answer(connection) for _ in commands]
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _run_of(server: Any, replication: Any) -> str:
+    """The run id in what INFO told, of a primary."""
+    for answer in (server, replication):
+        if isinstance(answer, ResponseError):
+            raise answer
+    if b"\nrole:master" not in replication:
+        raise ConnectionError("the server is a replica, and takes no writes")
+    run: bytes = server.partition(b"\nrun_id:")[2].split(None, 1)[0]
+    return run.decode()
+
+
+def _over(connection: AbstractConnection) -> bool:
+    """Whether the server has closed it, or is known to."""
+    reader = connection._reader  # redis-py asks the same before it takes one from a pool
+    return not connection.is_connected or reader is None or reader.at_eof()
+
+
+def _dial_of(redis: Redis) -> Dial:
+    pool = redis.connection_pool
+    untimed = {**pool.connection_kwargs, "socket_timeout": None}  # one time limit for all, in `exchange`
+    return lambda: pool.connection_class(**untimed)

@@ -71,6 +71,7 @@ async def test_tls_with_a_private_ca_and_a_password(tls_port: int, ca: trustme.C
     async with connect(store) as redis:
         assert await redis.ping()
         pipe = Pipe(redis)
+        await pipe.open(5.0)
         assert len(await pipe.exchange([("TIME",), ("TIME",)], 5.0)) == 2
         await pipe.close()
 

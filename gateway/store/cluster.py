@@ -1,0 +1,146 @@
+"""A Redis Cluster: which primary has which slots, followed through failovers and moves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from gateway.model import Address, Store
+from gateway.store import StoreAway
+from gateway.store.connection import PATIENCE, dialer, fixed
+from gateway.store.node import Node
+from gateway.store.pipe import ask
+from gateway.store.several import ask_several
+from gateway.store.slots import SLOTS, Map, Shard, read_map, slot, tag_in
+
+EVERY = 0.1  # seconds between looks
+AT_ONCE = 3  # servers that are asked at the same time
+
+log = logging.getLogger("gateway.store")
+
+
+class Cluster:
+    """See Topology. A node is known again by its primary's identity, or by any server that was in its shard."""
+
+    def __init__(self, store: Store, patience: float) -> None:
+        self._store = store
+        self._seconds = patience
+        self._seeds = list(store.nodes)
+        self._dialer = dialer(store, patience, fixed(store.nodes[0]))
+        self._shards: dict[Node, Shard] = {}
+        self._owners: list[Node | None] = [None] * SLOTS
+        self._epoch = 0
+        self._looking: asyncio.Task[bool] | None = None
+        self._looked = float("-inf")
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """See Topology."""
+        return tuple(self._shards)
+
+    def node(self, tag: str) -> Node:
+        """See Topology."""
+        owner = self._owners[slot(tag)]
+        if owner is None:
+            raise StoreAway("it is not known which server of the cluster has this slot")
+        return owner
+
+    def client(self, tag: str = "", *, patience: float | None = None) -> Redis:
+        """See Topology."""
+
+        async def find() -> Address:
+            return self._shards[self.node(tag)].address
+
+        return dialer(self._store, patience or PATIENCE, find).client()
+
+    async def refresh(self) -> bool:
+        """See Topology."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return await asyncio.shield(self._looking)
+
+    async def close(self) -> None:
+        """See Topology."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+
+    async def _look(self) -> bool:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._looked + EVERY - loop.time())
+        found = await self._ask()
+        self._looked = loop.time()
+        if found is None or not (found.serving or not self._shards):
+            return False
+        self._adopt(found)
+        return found.serving
+
+    async def _ask(self) -> Map | None:
+        """The most recent map that a few servers tell: a server that is cut off keeps an old one."""
+        maps: list[Map] = []
+        addresses = self._addresses()
+        for start in range(0, len(addresses), AT_ONCE):
+            some = [self._ask_one(address) for address in addresses[start : start + AT_ONCE]]
+            answers, failures = await ask_several(some, lambda maps: any(map(self._is_recent, maps)), self._seconds)
+            maps += answers
+            if any(map(self._is_recent, answers)):
+                break
+            log.info("no map of the cluster: %s", "; ".join(map(str, failures)) or "it does not serve now")
+        return max(maps, key=lambda found: (found.serving, found.epoch), default=None)
+
+    def _is_recent(self, found: Map) -> bool:
+        return found.serving and found.epoch >= self._epoch
+
+    def _addresses(self) -> list[Address]:
+        """Whom to ask: the primaries in any order, then those of the configuration."""
+        known = [shard.address for shard in self._shards.values()]
+        random.shuffle(known)
+        return [*known, *(seed for seed in self._seeds if seed not in known)]
+
+    async def _ask_one(self, address: Address) -> Map:
+        connection = self._dialer.to(fixed(address)).connection()
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            answers = await ask(connection, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
+            for answer in answers:
+                if isinstance(answer, ResponseError):
+                    raise answer
+            return read_map(*answers, address.host)
+        finally:
+            await connection.disconnect(nowait=True)
+
+    def _adopt(self, found: Map) -> None:
+        """Take a map over; nodes that persist stay."""
+        matched = _match(self._shards, found.shards)
+        self._shards = {matched.get(shard.primary) or self._node(shard.address): shard for shard in found.shards}
+        self._owners = [None] * SLOTS
+        self._epoch = found.epoch
+        for node, shard in self._shards.items():
+            if node.address != shard.address:
+                log.info("a primary of the cluster is at %s, was at %s", shard.address, node.address)
+            node.name, node.address, node.tag = str(shard.address), shard.address, tag_in(shard.slots)
+            for number in shard.slots:
+                self._owners[number] = node
+
+    def _node(self, address: Address) -> Node:
+        return Node(str(address), self._dialer, address=address)
+
+
+def _match(nodes: Mapping[Node, Shard], shards: Iterable[Shard]) -> dict[str, Node]:
+    """Which node each shard is, by its primary: the same primary, or else any common member."""
+    left = dict(nodes)
+    matched: dict[str, Node] = {}
+    for same in (lambda one, other: one.primary == other.primary, lambda one, other: one.members & other.members):
+        for shard in shards:
+            node = next((node for node, old in left.items() if same(old, shard)), None)
+            if node is not None and shard.primary not in matched:
+                matched[shard.primary] = node
+                del left[node]
+    return matched

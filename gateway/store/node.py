@@ -1,0 +1,64 @@
+"""What the store consists of: one server, or the primaries of a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from redis.asyncio import Redis
+
+from gateway.model import Address
+from gateway.store.connection import Dialer
+from gateway.store.pipe import Link, Pipe
+
+
+class Node:
+    """One primary, whichever server that is at the time; compared by object.
+
+    `name` is for logs. `tag` is "", but in a cluster a hash tag of which the node owns the slot. `address` is where it
+    is, None where that is found out at each connect. They change when a cluster does; the node stays.
+    """
+
+    def __init__(self, name: str, dialer: Dialer, *, address: Address | None = None, tag: str = "") -> None:
+        self.name = name
+        self.address = address
+        self.tag = tag
+        self._dialer = dialer if address is None else dialer.to(self._find)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}>"
+
+    def link(self) -> Link:
+        """A new connection, unopened; each `open` leads to who is the primary by then."""
+        return Pipe(self._dialer.connection, lambda: self.address)
+
+    async def _find(self) -> Address:
+        assert self.address is not None
+        return self.address
+
+
+class Topology(Protocol):
+    """The store's nodes. It retries nothing."""
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """All of them; a cluster has none before it was first refreshed."""
+
+    def node(self, tag: str) -> Node:
+        """Where the keys with the hash tag `{tag}` are. Raises StoreAway while nobody is known to have them."""
+
+    def client(self, tag: str = "", *, patience: float | None = None) -> Redis:
+        """An ordinary client of the node that has `tag` at the time it connects. `patience` in seconds for an answer.
+
+        Close it. After MOVED: `refresh`, and disconnect its pool.
+        """
+
+    async def refresh(self) -> bool:
+        """Look where everything is: after MOVED, ASK or CLUSTERDOWN, or when a node is away. Does not raise.
+
+        False where nobody tells, and all is left as it was. Callers at one time share one look; it waits a moment
+        after the one before.
+        """
+
+    async def close(self) -> None:
+        """Stop looking. Links and clients are their owners' to close."""
