@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BACKLOG = 64 * 1024  # bytes of a body that wait for an upstream connection before reading pauses
 MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the connection
+FAREWELL = 0.3  # seconds that an idle connection is read on at a stop: a request may just have been sent
 LINGER = 2.0  # seconds to read on after a last answer, so that a reset does not take it back (RFC 9112 9.6)
 
 
@@ -59,6 +60,7 @@ class ClientConnection(RequestReader):
         exchange, self.current = self.current, None
         if exchange is not None:
             self._leave(exchange, "client_abort")
+        self.release()
 
     def abort(self, exchange: Exchange, reason: str) -> None:
         """Cuts an answer that cannot be completed, so that the client sees it is not whole."""
@@ -89,7 +91,7 @@ class ClientConnection(RequestReader):
         if exchange.error is not None:
             self.refuse(exchange, exchange.error)
             return
-        gate = self.server.gate
+        gate, exchange.pools = self.server.gate, self.server.pools
         try:
             exchange.route = route = gate.route(exchange)
             admission = gate.admit(exchange, route, exchange.decided)
@@ -109,7 +111,7 @@ class ClientConnection(RequestReader):
         exchange.admission = admission
         if exchange.expect and not exchange.complete and self.transport is not None:
             self.transport.write(answers.CONTINUE)
-        self.server.pools[admission.route.service].dispatch(exchange)
+        exchange.pools[admission.route.service].dispatch(exchange)
 
     def request_head(self, exchange: Exchange, host_field: bytes) -> bytes:
         assert exchange.admission is not None
@@ -273,10 +275,16 @@ class ClientConnection(RequestReader):
             else:
                 self.break_off(exchange, RequestTimeout("the request's body took too long"))
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered."""
+        return self.current is not None or bool(self.queue) or self.incoming is not None
+
     def drain(self) -> None:
-        """The server stops: an idle connection closes, a request in flight is the last."""
-        if self.current is None and not self.queue and self.incoming is None and not self._lingering:
-            self.close()
+        """The server stops: an idle connection is ended, a request in flight is the last."""
+        if not self.busy and not self._lingering and self.transport is not None:
+            self._end(clean=False)
+            self.active -= LINGER - FAREWELL
 
 
 def discardable(exchange: Exchange) -> bool:

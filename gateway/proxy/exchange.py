@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import GatewayError, OverLimit
@@ -11,10 +12,11 @@ from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import Fields, Kind, listed, values, without
 from gateway.http.ratelimit import limit_fields, policy_of
-from gateway.model import Outcome, Route
+from gateway.model import Outcome, Route, Service
 
 if TYPE_CHECKING:
     from gateway.proxy.client import ClientConnection
+    from gateway.proxy.pool import Pool
     from gateway.proxy.upstream import UpstreamConnection
 
 _random = random.Random()  # noqa: S311 - request ids are no secret
@@ -63,6 +65,7 @@ class Exchange:
         "method",
         "path",
         "peer",
+        "pools",
         "query",
         "reason",
         "retried",
@@ -112,6 +115,7 @@ class Exchange:
         self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
+        self.pools: Mapping[Service, Pool] = {}  # of the configuration that it is served by
         self.upstream: UpstreamConnection | None = None
         self.retried = False
         self.answered = False  # the answer's head is on its way

@@ -176,6 +176,11 @@ class RequestReader(asyncio.Protocol, ABC):
             exchange.error = error
             self.advance()
 
+    def release(self) -> None:
+        """The end of the connection: nothing of it waits for the garbage collector, which looks rarely."""
+        self.incoming = self._latest = None
+        del self._parser
+
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()

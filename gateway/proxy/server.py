@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from gateway.gate import Gate
 from gateway.model import Service
@@ -16,6 +17,7 @@ from gateway.proxy.pool import Pool
 
 SWEEP = 0.25  # seconds between looks at the clocks
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
+TICK = 0.02  # seconds between looks at what is still in flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class ClientTimeouts:
 
 
 class Server:
-    """`gate` and `pools` may be replaced while it serves; each request uses those of its start."""
+    """`swap` replaces gate and pools while it serves; each request uses those of its start."""
 
     def __init__(
         self,
@@ -44,16 +46,28 @@ class Server:
         self.timeouts = timeouts or ClientTimeouts()
         self.connections: set[ClientConnection] = set()
         self.draining = False
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: dict[socket.socket, asyncio.Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._sweeps = 0
+        self._deadline = inf  # of the stop
 
     async def listen(self, sock: socket.socket) -> None:
-        """Serves on a bound socket."""
+        """Serves on a bound socket, which it closes at the stop."""
         loop = asyncio.get_running_loop()
-        self._listeners.append(await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=4096))
+        self._listeners[sock] = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=4096)
         if self._sweeping is None:
             self._sweep()
+
+    def leave(self, sock: socket.socket) -> None:
+        """Takes no more connections from it, and closes it; those that are open go on."""
+        self._listeners.pop(sock).close()
+
+    def swap(self, gate: Gate, pools: Mapping[Service, Pool]) -> None:
+        """For all requests from now on. Pools that are not among the new ones keep no connection."""
+        left = set(self.pools.values()).difference(pools.values())
+        self.gate, self.pools = gate, pools
+        for pool in left:
+            pool.close()
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -68,22 +82,33 @@ class Server:
 
     async def drain(self, seconds: float, grace: float = GRACE) -> int:
         """Takes no connection, finishes requests in flight, closes; returns how many had to be cut."""
+        self._deadline = time.monotonic() + grace + seconds
         self.draining = True
-        for listener in self._listeners:
-            listener.close()
+        await asyncio.sleep(0)  # one more look at the sockets: who has connected is served
+        for sock in list(self._listeners):
+            self.leave(sock)
         await asyncio.sleep(grace)
-        deadline = time.monotonic() + seconds
-        while self.connections and time.monotonic() < deadline:
+        while self.connections and time.monotonic() < self._deadline:
             for connection in list(self.connections):
                 connection.drain()
-            await asyncio.sleep(0.02)
-        cut = list(self.connections)
-        for connection in cut:
-            if connection.transport is not None:
-                connection.transport.abort()
+            await asyncio.sleep(TICK)
+        cut = self._cut()
         if self._sweeping is not None:
             self._sweeping.cancel()
         for pool in set(self.pools.values()):
             pool.close()
         await asyncio.sleep(0)
-        return len(cut)
+        return cut
+
+    def hurry(self) -> None:
+        """Ends a stop that is under way: what is in flight is cut."""
+        self._deadline = 0.0
+
+    def _cut(self) -> int:
+        """Ends all connections; how many of them were busy."""
+        left = list(self.connections)
+        busy = sum(connection.busy for connection in left)
+        for connection in left:
+            if connection.transport is not None:
+                connection.transport.abort()
+        return busy

@@ -61,6 +61,7 @@ class UpstreamConnection(AnswerReader):
             self._end_by_close(exchange)
         else:
             self._failed(exchange, str(exc) if exc else self._why_closed())
+        del self._parser  # a cycle, and the garbage collector looks rarely
 
     def _why_closed(self) -> str:
         """A guess where the peer said nothing: with TLS 1.3 a client's certificate is judged after the handshake."""
