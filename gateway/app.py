@@ -26,7 +26,7 @@ from gateway.proxy.server import Server
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.store import StoreLedger
 from gateway.routing.router import compile_permits, compile_router
-from gateway.store.connection import connect
+from gateway.store.topology import topology
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.log_writer import STDERR, STDOUT, LogWriter
 from gateway.telemetry.logs import log_to
@@ -122,9 +122,17 @@ class Worker:
                 channel.send("alert", alert=alert._asdict())
 
             return MemoryLedger(time.time, raised)
-        redis = connect(store)
-        stack.push_async_callback(redis.aclose)
-        ledger = StoreLedger(redis, prefix=store.prefix, timeout=store.timeout, on_call=self._metrics.ledger_call)
+        servers = topology(store)
+        stack.push_async_callback(servers.close)
+        ledger = StoreLedger(
+            servers,
+            prefix=store.prefix,
+            timeout=store.timeout,
+            fence=store.fence,
+            durable=store.kind == "embedded",
+            wait=store.replicas,
+            on_call=self._metrics.ledger_call,
+        )
         stack.push_async_callback(ledger.close)
         await ledger.start()
         return ledger
@@ -152,6 +160,8 @@ class Worker:
         problems = self._passport.problems()
         if isinstance(self._ledger, StoreLedger) and self._ledger.down:
             problems.append("store: it does not answer")
+        elif isinstance(self._ledger, StoreLedger) and self._ledger.fenced:
+            problems.append("store: it may have lost data, and waits for what gateways remember")
         return problems
 
 

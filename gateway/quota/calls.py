@@ -1,11 +1,27 @@
-"""One call about one scope: what waits, as the script's arguments, and what its answer means."""
+"""One call about one scope: what is reported, returned and asked for, and what its answer means. See consume.lua."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from gateway.quota.counters import Claim
+from gateway.quota.leases import Leases
+from gateway.quota.page import (
+    APART,
+    DONE,
+    LEASED,
+    SENT,
+    SENT_APART,
+    SENT_BACK,
+    SENT_ROW,
+    SENT_USED,
+    TOLD,
+    TOLD_APART,
+    USED,
+)
 from gateway.quota.scopes import MICRO, Counter, Meter, Scope, Waiter
+from gateway.store.fence import Fence
+from gateway.store.script import Command
 
 REMEMBERED = 60  # seconds that the store remembers a process's last call about a scope
 
@@ -19,90 +35,191 @@ class Group(NamedTuple):
     counters: tuple[Counter, ...]  # beside claim.firm
     waiters: list[Waiter]
 
-    def keep(self, requests: int) -> None:
-        """Take in hand what was granted to requests that no longer wait."""
-        for counter, (_, cost) in zip(self.counters, self.claim.firm, strict=True):
-            counter.hand += cost * requests
+
+class State(NamedTuple):
+    """A counter as the store has it; `direct` and `ahead` are what a call was granted of it. `raised`: bins."""
+
+    spent: int
+    held: int
+    topped: int
+    epoch: int
+    version: int
+    direct: int
+    ahead: int
+    raised: str
+
+    @classmethod
+    def parse(cls, row: str) -> State | None:
+        """None: the window was not the store's."""
+        if row == STALE:
+            return None
+        *units, raised = row.split(",")
+        return cls(*map(int, units), raised.replace(".", ","))  # type: ignore[call-arg,arg-type]
 
 
 class Answer(NamedTuple):
-    """The store's time in Unix seconds; units spent per counter (None: not its window); requests granted per group."""
+    """The store's time in Unix seconds; each row's state; requests granted per group; the last call, if asked for."""
 
     now: float
-    spent: list[int | None]
+    states: list[State | None]
     granted: list[int]
+    last: str
 
     @classmethod
     def parse(cls, answer: bytes) -> Answer:
-        now, spent, granted = answer.decode().split(";")
+        now, rows, granted, last = answer.decode().split(";", 3)
         return cls(
             int(now) / MICRO,
-            [None if units == STALE else int(units) for units in spent.split(",") if units],
+            [State.parse(row) for row in rows.split("|") if row],
             [int(requests) for requests in granted.split(",") if requests],
+            last,
         )
+
+
+def command(
+    key: str, counters: list[str], number: int, seen: float, fence: Fence, outbox: str, rows: list[str | int], last: int
+) -> Command:
+    """The script's keys and arguments, the number of keys first. `last`: 1 asks for the process's last call."""
+    header = (number, int(seen * MICRO), REMEMBERED, fence.key, fence.here, outbox, fence.processes, last)
+    return (1 + len(counters), key, *counters, *header, *rows)
 
 
 class Call:
     """What is sent, again under the same number if its answer is lost.
 
-    `sent` is the local time before it was sent first: what the store answers, also again, was so after that.
+    `sent` is the local time before it was sent first: what the store answers, also again, was so after that. `epoch`
+    is the store's at that time; `tried` says that it may have reached the store.
     """
 
-    __slots__ = ("arguments", "counters", "groups", "number", "reports", "scope", "sent")
+    __slots__ = ("_leases", "counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried")
 
-    def __init__(self, number: int, scope: Scope, groups: list[Group], sent: float) -> None:
-        """Takes what the scope's counters have to report."""
+    def __init__(self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float) -> None:
+        """Takes along what the scope's counters have to report, and what they return. Raises PageFullError."""
         self.number = number
         self.scope = scope
         self.groups = groups
         self.sent = sent
-        self.reports = {counter: counter.unreported for counter in scope.owing}
-        scope.owing.clear()
-        for counter, units in self.reports.items():
-            counter.unreported = 0
-            counter.spent += units
-        self.counters = list(dict.fromkeys((*self.reports, *(c for group in groups for c in group.counters))))
-        self.arguments: tuple[str | int, ...] = ()
+        self.epoch = 0
+        self.tried = False
+        self._leases = leases
+        wanted = self._wanted()
+        self.counters = [c for c in scope.cells if c in wanted or c.idle or c.owes(leases.page)]
+        rows: list[str | int] = [len(self.counters)]
+        for row, counter in enumerate(self.counters):
+            rows += self._row(counter, row, wanted.get(counter, 0))
+        self.rows = rows + self._shapes()
+        leases.page.sign_number(number)
 
-    def pack(self, seen: float) -> None:
-        """Write the script's keys and arguments (see consume.lua), the number of keys first."""
-        counters = self.counters
-        rows: list[str | int] = []
-        for counter in counters:
-            rows += (*counter.row, self.reports.get(counter, 0), *counter.tail)
-        place = {counter: row for row, counter in enumerate(counters, 1)}
-        shapes: list[str | int] = []
+    def _wanted(self) -> dict[Counter, int]:
+        """Units to lease ahead: of what waiting requests need, and of all that is in use when more is due."""
+        waiting: dict[Counter, int] = {}
+        for claim, counters, waiters in self.groups:
+            for counter, (_, cost) in zip(counters, claim.firm, strict=True):
+                self._leases.adopt(counter)
+                counter.idle = True  # what is too little for a request goes back, to be granted as a part of it
+                waiting[counter] = waiting.get(counter, 0) + cost * len(waiters)
+        want = self._leases.want
+        wanted = {counter: want(counter, units, self.sent) for counter, units in waiting.items()}
+        if self.scope.refill or waiting:
+            self.scope.refill = False
+            for counter in self.scope.cells:
+                if counter.hand and not counter.idle:
+                    units = want(counter, 0, self.sent)
+                    if units > 0:
+                        wanted[counter] = units
+        return wanted
+
+    def _row(self, counter: Counter, row: int, want: int) -> tuple[str | int, ...]:
+        """The counter's part of the call, noted in the page before it is sent."""
+        words, place = self._leases.page.words, counter.place
+        back = counter.hand if counter.idle else 0
+        counter.hand -= back
+        counter.idle = False
+        counter.unreported = 0
+        bank = words[place + DONE] & 1
+        used, apart = words[place + USED], words[place + APART]
+        words[place + SENT_USED] = used
+        words[place + SENT_APART] = apart
+        words[place + SENT_BACK] = back
+        words[place + SENT_ROW] = row
+        words[place + SENT] = self.number
+        units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], back, max(0, want))
+        return (*counter.entry.row, *units, *counter.entry.tail)
+
+    def _shapes(self) -> list[str | int]:
+        place = {counter: row for row, counter in enumerate(self.counters, 1)}
+        shapes: list[str | int] = [len(self.groups)]
         for claim, held, waiters in self.groups:
             shapes += (len(waiters), len(held))
             for counter, (_, cost) in zip(held, claim.firm, strict=True):
                 shapes += (place[counter], cost)
-        self.arguments = (
-            2 + len(counters),
-            *self.scope.keys,
-            *(counter.key for counter in counters),
-            *(self.number, int(seen * MICRO), REMEMBERED),
-            *(len(counters), *rows),
-            *(len(self.groups), *shapes),
-        )
+        return shapes
+
+    def command(self, seen: float, fence: Fence, outbox: str) -> Command:
+        """See `command`; the time and the epoch are those of the moment."""
+        keys = [counter.entry.key for counter in self.counters]
+        return command(self.scope.key, keys, self.number, seen, fence, outbox, self.rows, 0)
 
     def settle(self, answer: Answer) -> None:
-        """Note what the store knows, and turn to its window where another was asked for."""
-        self.reports = {}
+        """Take in hand what was granted, and turn to the store's window where another was asked for."""
         stale = set()
-        for counter, spent in zip(self.counters, answer.spent, strict=True):
-            if spent is None:
+        for counter, state in zip(self.counters, answer.states, strict=True):
+            if state is None:
                 stale.add(counter)
-            else:
-                counter.spent, counter.asked = spent, self.sent
+                self._conclude(counter, 0, 0)
+                continue
+            self._conclude(counter, state.direct, state.ahead)
+            counter.hand += state.direct + state.ahead
+            counter.spent, counter.topped, counter.asked = state.spent, state.topped, self.sent
+            self._leases.topped_up(counter, state.ahead, self.sent)
+        self._note_remaining()
         for meter in {meter for group in self.groups for meter, _ in group.claim.firm}:
             if meter.counter in stale:
                 meter.open(answer.now)
 
-    def take_back(self) -> None:
-        """The store has not counted the reports: they are owed again."""
-        for counter, units in self.reports.items():
-            if not counter.unreported:
-                self.scope.owes(counter)
-            counter.unreported += units
-            counter.spent -= units
-        self.reports = {}
+    def _conclude(self, counter: Counter, direct: int, ahead: int) -> None:
+        words, place = self._leases.page.words, counter.place
+        bank = words[place + DONE] & 1
+        other = 1 - bank
+        words[place + LEASED + other] = words[place + LEASED + bank] - words[place + SENT_BACK] + direct + ahead
+        words[place + TOLD + other] = words[place + SENT_USED] + direct
+        words[place + TOLD_APART + other] = words[place + SENT_APART]
+        words[place + DONE] = 2 * self.number + other
+
+    def _note_remaining(self) -> None:
+        """A hint: what the store has as not spent, less what was used here since."""
+        words = self._leases.page.words
+        for counter in self.counters:
+            place = counter.place
+            bank = words[place + DONE] & 1
+            used = words[place + USED] - words[place + TOLD + bank]
+            apart = words[place + APART] - words[place + TOLD_APART + bank]
+            value = int(counter.entry.row[0])
+            counter.offset = value + counter.topped - counter.spent - used - apart - counter.hand
+
+    def undo(self) -> None:
+        """The store has not heard of it: all is as if it had not been made."""
+        words = self._leases.page.words
+        for counter in self.counters:
+            counter.hand += words[counter.place + SENT_BACK]
+            words[counter.place + SENT] = words[counter.place + DONE] >> 1
+
+    def void(self) -> int:
+        """Nobody will know whether it was done; gives the units that may stay held for nobody.
+
+        What it returned or was granted is not used, and what it reported is counted without being taken from what
+        is held: the limit may end up short of these units, and is never passed.
+        """
+        words, lost = self._leases.page.words, 0
+        for counter in self.counters:
+            place = counter.place
+            bank = words[place + DONE] & 1
+            other = 1 - bank
+            back = words[place + SENT_BACK]
+            reported = words[place + SENT_USED] - words[place + TOLD + bank]
+            words[place + LEASED + other] = words[place + LEASED + bank] - back
+            words[place + TOLD + other] = words[place + SENT_USED]
+            words[place + TOLD_APART + other] = words[place + TOLD_APART + bank] - reported
+            words[place + DONE] = 2 * self.number + other
+            lost += back + reported
+        return lost

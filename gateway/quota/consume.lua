@@ -1,30 +1,51 @@
--- Counts, for one process and one scope, everything that waits for the ledger: all of a request's counters at full
--- cost, or none of them. What a process sends twice under the same number is counted once and answered alike.
+-- Keeps the books of one process and one scope: takes reports and returns, grants what waits (all of a request's
+-- counters at full cost, or none of them), and leases units ahead. What a process sends twice under the same number
+-- is done once and answered alike.
+--
+-- A counter has `spent` (units of admitted requests), `held` (leased to processes), `topped` (added to the limit's
+-- value). Never are spent + held more than value + topped.
 --
 -- KEYS[1]    the process's last call about this scope: "NUMBER ANSWER"
--- KEYS[2]    the outbox, a stream
--- KEYS[2+i]  the counter of row i: "SPENT BIN,BIN…", the bins being those already raised; rows may share a counter
+-- KEYS[1+i]  the counter of row i; rows may share one:
+--            "SPENT HELD TOPPED EPOCH VERSION BIN,BIN…" and, where it went through a loss of the store's data, its
+--            base " EPOCH VERSION SPENT HELD": see publish.lua. The bins are those already raised.
 --
 -- ARGV[1]  the call's number; a process's numbers only rise
 -- ARGV[2]  the latest store time that the caller saw, in microseconds
 -- ARGV[3]  seconds to remember this call
--- ARGV[4]  how many rows, then for each row:
---            value            of the limit
+-- ARGV[4]  the key of the epoch's record (see fence.lua), on this server
+-- ARGV[5]  the epoch, and the run of the server, as the caller knows them: "EPOCH RUN"
+-- ARGV[6]  the key of the outbox, a stream on this server
+-- ARGV[7]  how many processes there are
+-- ARGV[8]  "1": the caller settles for a process that died, and asks for the answer to its last call
+-- ARGV[9]  how many rows, then for each row:
+--            value            of the limit, as far as it is leased
 --            start, end       of the window in microseconds; the end is "" for eternity
 --            drop             Unix seconds at which the counter is forgotten; "" for never
---            report           units that are spent already and are added whatever the limit says
+--            used             units that were used out of those held
+--            apart            units that were admitted without being held
+--            back             units that are returned
+--            want             units to lease ahead, if there are enough
 --            bins             "BIN=UNITS BIN=UNITS…": at how many units each bin is reached
 --            about            an alert's JSON up to the bin within its id
 --          then how many shapes, then for each shape:
 --            wanted           how many requests of this shape wait
 --            lines            how many lines, then for each line: row, cost
 --
--- Answers "NOW;SPENT,SPENT…;GRANTED,GRANTED…": the time in microseconds, units spent per row ("-" where the window
--- does not hold NOW and nothing was granted from it), requests granted per shape.
+-- Answers "NOW;ROW|ROW…;GRANTED,GRANTED…;LAST": the time in microseconds, the rows, requests granted per shape, and
+-- the last call if it was asked for. A row is "SPENT,HELD,TOPPED,EPOCH,VERSION,DIRECT,AHEAD,BIN.BIN…": DIRECT are the
+-- units of granted requests, spent already; AHEAD those leased. Or "-" where the window does not hold NOW.
 --
 -- Everything is read and decided before the first write, so that an error leaves nothing half done.
 
 local LARGEST = 9007199254740992 -- 2^53: sums stop here rather than lose a unit
+local SOME = '100000' -- alerts kept for delivery, about
+
+local epoch_record = redis.call('GET', ARGV[4]) or ''
+local epoch, run, opens, intact = string.match(epoch_record, '^(%d+) (%S+) (%d+) ([%d,]*)$')
+if not epoch or epoch .. ' ' .. run ~= ARGV[5] then
+  return redis.error_reply('EPOCH the store may have forgotten something')
+end
 
 local number = tonumber(ARGV[1])
 local last = redis.call('GET', KEYS[1])
@@ -38,14 +59,17 @@ end
 local clock = redis.call('TIME')
 local real = tonumber(clock[1])
 local now = math.max(real * 1000000 + tonumber(clock[2]), tonumber(ARGV[2]))
+if now < tonumber(opens) then return redis.error_reply('FENCED the store waits for what processes remember') end
 
 local function read(key)
-  local counter = {key = key, spent = 0, raised = '', changed = false}
+  local counter = {key = key, spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = ''}
   local packed = redis.call('GET', key)
   if packed then
-    local spent, raised = string.match(packed, '^(%d+) ([%d,]*)$')
+    local spent, held, topped, since, version, raised, base =
+      string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([%d,]*)(.*)$')
     if not spent then return nil end
-    counter.spent, counter.raised = tonumber(spent), raised
+    counter.spent, counter.held, counter.topped = tonumber(spent), tonumber(held), tonumber(topped)
+    counter.epoch, counter.version, counter.raised, counter.base = since, tonumber(version), raised, base
   end
   return counter
 end
@@ -54,38 +78,45 @@ local function is_raised(counter, bin)
   return string.find(',' .. counter.raised .. ',', ',' .. bin .. ',', 1, true) ~= nil
 end
 
-local at = 4
+local at = 9
 local function argument()
   at = at + 1
   return ARGV[at]
 end
 
 local counters, rows = {}, {}
-for i = 1, tonumber(ARGV[4]) do
-  local key = KEYS[i + 2]
+for i = 1, tonumber(ARGV[9]) do
+  local key = KEYS[i + 1]
   local counter = counters[key] or read(key)
   if not counter then return redis.error_reply('CORRUPT ' .. key .. ' is not a counter') end
-  counters[key] = counter
-  local row = {counter = counter, value = tonumber(argument())}
+  if not counters[key] then
+    counters[key] = counter
+    counter.was = {spent = counter.spent, held = counter.held, raised = counter.raised}
+  end
+  local row = {counter = counter, value = tonumber(argument()), direct = 0, ahead = 0}
   local starts, ends = tonumber(argument()), tonumber(argument()) or math.huge
   row.open = starts <= now and now < ends
   counter.drop = argument()
-  row.report = tonumber(argument())
+  local used, apart, back = tonumber(argument()), tonumber(argument()), tonumber(argument())
+  row.want = tonumber(argument())
   row.bins, row.about = argument(), argument()
-  if row.report > 0 then
-    counter.spent = math.min(LARGEST, counter.spent + row.report)
-    counter.changed = true
-  end
+  row.reported = used ~= 0 or apart > 0
+  counter.spent = math.max(0, math.min(LARGEST, counter.spent + used + apart))
+  counter.held = math.max(0, counter.held - used - back)
   rows[i] = row
+end
+
+local function room(row)
+  return row.open and row.value + row.counter.topped - row.counter.spent - row.counter.held or 0
 end
 
 local function fits(lines, wanted)
   for _, line in ipairs(lines) do
-    local room = line.row.value - line.row.counter.spent
-    if not line.row.open or room < 0 then return 0 end
+    local left = room(line.row)
+    if not line.row.open or left < 0 then return 0 end
     if line.cost > 0 then
-      wanted = math.min(wanted, math.floor(room / line.cost))
-      if wanted * line.cost > room then wanted = wanted - 1 end -- a quotient near 2^53 may be rounded up
+      wanted = math.min(wanted, math.floor(left / line.cost))
+      if wanted * line.cost > left then wanted = wanted - 1 end -- a quotient near 2^53 may be rounded up
     end
   end
   return wanted
@@ -99,22 +130,25 @@ for i = 1, tonumber(argument()) do
   end
   local granted = fits(lines, wanted)
   for _, line in ipairs(lines) do
-    if granted * line.cost > 0 then
-      line.row.counter.spent = line.row.counter.spent + granted * line.cost
-      line.row.counter.changed = true
-    end
+    line.row.direct = line.row.direct + granted * line.cost
+    line.row.counter.spent = line.row.counter.spent + granted * line.cost
   end
   grants[i] = string.format('%.0f', granted)
+end
+
+local processes = math.max(1, tonumber(ARGV[7]))
+for _, row in ipairs(rows) do
+  row.ahead = math.max(0, math.min(row.want, math.floor(room(row) / (2 * processes))))
+  row.counter.held = row.counter.held + row.ahead
 end
 
 local crossings = {}
 for _, row in ipairs(rows) do
   local counter = row.counter
-  if row.open or row.report > 0 then
+  if row.open or row.reported then
     for bin, units in string.gmatch(row.bins, '(%d+)=(%d+)') do
       if counter.spent >= tonumber(units) and not is_raised(counter, bin) then
         counter.raised = counter.raised == '' and bin or counter.raised .. ',' .. bin
-        counter.changed = true
         crossings[#crossings + 1] = string.format(
           '%s%s", "bin": %s, "spent": %.0f, "raised_at": %.6f}', row.about, bin, bin, counter.spent, now / 1000000)
       end
@@ -122,12 +156,27 @@ for _, row in ipairs(rows) do
   end
 end
 
+-- A counter's epochs and versions are compared as numbers, written as they are.
+local function rise(counter)
+  if tonumber(counter.epoch) < tonumber(epoch) then
+    local is_intact = string.find(',' .. intact, ',' .. counter.epoch .. ',', 1, true)
+    if counter.version > 0 and not is_intact then
+      counter.base = string.format(' %s %.0f %.0f %.0f', counter.epoch, counter.version, counter.was.spent, counter.was.held)
+    end
+    counter.epoch = epoch
+  end
+  counter.version = counter.version + 1
+end
+
 for _, alert in ipairs(crossings) do
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', '100000', '*', 'alert', alert)
+  redis.call('XADD', ARGV[6], 'MAXLEN', '~', SOME, '*', 'alert', alert)
 end
 for key, counter in pairs(counters) do
-  if counter.changed then
-    local packed = string.format('%.0f %s', counter.spent, counter.raised)
+  local was = counter.was
+  if counter.spent ~= was.spent or counter.held ~= was.held or counter.raised ~= was.raised then
+    rise(counter)
+    local packed = string.format('%.0f %.0f %.0f %s %.0f %s%s', counter.spent, counter.held, counter.topped,
+      counter.epoch, counter.version, counter.raised, counter.base)
     if counter.drop == '' then
       redis.call('SET', key, packed)
     elseif tonumber(counter.drop) > real then
@@ -138,8 +187,11 @@ end
 
 local states = {}
 for i, row in ipairs(rows) do
-  states[i] = row.open and string.format('%.0f', row.counter.spent) or '-'
+  local counter = row.counter
+  states[i] = row.open and string.format('%.0f,%.0f,%.0f,%s,%.0f,%.0f,%.0f,%s', counter.spent, counter.held, counter.topped,
+    counter.epoch, counter.version, row.direct, row.ahead, (string.gsub(counter.raised, ',', '.'))) or '-'
 end
-local answer = string.format('%.0f;%s;%s', now, table.concat(states, ','), table.concat(grants, ','))
+local inherited = ARGV[8] == '1' and last or ''
+local answer = string.format('%.0f;%s;%s;%s', now, table.concat(states, '|'), table.concat(grants, ','), inherited)
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. answer, 'EX', ARGV[3])
 return answer

@@ -27,17 +27,15 @@ G = TypeVar("G", bound=Gauge)
 class Claim(Generic[G]):
     """What one request of a kind costs in one scope: made once, used by millions.
 
-    `firm` are the limits that may refuse, `free` those that only count; each with its cost. `impossible` is a firm
-    line whose cost is more than the whole limit.
+    `firm` are the limits that may refuse, `free` those that only count; each with its cost, which is more than none.
     """
 
-    __slots__ = ("firm", "free", "impossible", "lines")
+    __slots__ = ("firm", "free", "lines")
 
     def __init__(self, lines: Iterable[tuple[G, int]]) -> None:
-        self.lines = tuple(lines)
+        self.lines = tuple(line for line in lines if line[1])
         self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
         self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
-        self.impossible = next((line for line in self.firm if line[1] > line[0].limit.value), None)
 
 
 class Rule(NamedTuple):

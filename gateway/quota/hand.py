@@ -2,69 +2,113 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
-from gateway.model import Outcome
+from gateway.model import Outcome, Verdict
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNLIMITED, Claim, granted, refused
-from gateway.quota.scopes import Counter, Meter
+from gateway.quota.leases import Leases
+from gateway.quota.page import APART, USED
+from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
 
 REFUSED_FOR = 1.0  # seconds that a refusal is believed
 
 
-def take(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:
-    """Take a claim's costs from the units in hand, all or none; None: the store must be asked."""
+def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callable[[Scope], None]) -> Outcome | None:
+    """Take a claim's costs from the units in hand, all or none; None: the store must be asked.
+
+    Raises PageFullError. `refill` hears of a scope that should lease more before it has none.
+    """
     local = clock.local()
     late = local + clock.ahead
     for meter, cost in claim.firm:
         counter = meter.counter
-        if counter.hand < (cost or 1) or late >= counter.end:
-            return _known_refusal(claim, local, clock) if may_be_over(claim) else None
-    for meter, cost in claim.firm:
-        meter.counter.hand -= cost
+        if counter.hand < cost or late >= counter.end:
+            return known_refusal(claim, clock)
     if claim.free:
-        count(claim, 1, local + clock.behind)
+        count(claim, 1, local + clock.behind, leases)
+    words = leases.page.words
+    for meter, cost in claim.firm:
+        counter = meter.counter
+        words[counter.place] += cost  # USED is the first word
+        counter.hand -= cost
+        if counter.hand < counter.low:
+            counter.low = 0
+            refill(counter.scope)
     return scarcest(claim)
 
 
-def count(claim: Claim[Meter], requests: int, now: float) -> None:
-    """Count admitted requests against the limits that never refuse; `now` is the store's."""
+def spend(claim: Claim[Meter], counters: tuple[Counter, ...], requests: int, leases: Leases, now: float) -> None:
+    """Spend what the store granted to waiting requests; `now` is the store's time."""
+    words = leases.page.words
+    for counter, (_, cost) in zip(counters, claim.firm, strict=True):
+        words[counter.place + USED] += cost * requests
+        counter.hand -= cost * requests
+    count(claim, requests, now, leases)
+
+
+def count(claim: Claim[Meter], requests: int, now: float, leases: Leases) -> None:
+    """Count admitted requests against the limits that never refuse; `now` is the store's time."""
     for meter, cost in claim.free:
-        meter.count(cost * requests, now)
+        count_apart(meter, cost * requests, now, leases)
+
+
+def count_apart(meter: Meter, units: int, now: float, leases: Leases) -> None:
+    """Count what was let in without asking; told to the store within a second. Raises PageFullError."""
+    counter = meter.at(now)
+    if counter.place == NOWHERE:
+        leases.adopt(counter)
+    leases.page.words[counter.place + APART] += units
+    counter.offset -= units
 
 
 def scarcest(claim: Claim[Meter]) -> Outcome:
     """Granted, with the limit of which the smallest part is left; one that only counts is told if no other applies."""
+    lines = claim.firm or claim.free
+    if len(lines) == 1:
+        meter = lines[0][0]
+        counter = meter.counter
+        return granted(meter.limit, counter.hand + counter.offset, counter.end)
     least, found = inf, None
-    for meter, _ in claim.firm or claim.free:
-        value = meter.value
-        share = meter.remaining / value if value else 0.0
+    for meter, _ in lines:
+        counter = meter.counter
+        share = (counter.hand + counter.offset) / (meter.value or 1)
         if share < least:
             least, found = share, meter
-    return granted(found.limit, found.remaining, found.counter.end) if found else UNLIMITED
+    if found is None:
+        return UNLIMITED
+    return granted(found.limit, found.counter.hand + found.counter.offset, found.counter.end)
 
 
-def may_be_over(claim: Claim[Meter]) -> bool:
-    """A quick look: whether a limit could refuse, by what is known of it, however old."""
-    for meter, cost in claim.firm:  # noqa: SIM110 - a generator costs more than the loop
-        if meter.counter.spent + cost > meter.value:
-            return True
-    return False
+def known_refusal(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:
+    """What is spent can only grow within a window, so who was refused still is; a smaller cost may yet fit."""
+    local = clock.local()
+    late = local + clock.ahead
+    over = [line for line in claim.firm if _is_over(*line, local, late)]
+    if over:
+        meter, cost = max(over, key=lambda line: line[0].counter.end)
+        counter = meter.counter
+        return refused(meter.limit, cost, counter.hand + counter.offset, counter.end, local + clock.behind)
+    for meter, cost in claim.firm:
+        counter = meter.counter
+        if counter.hand < cost and local < counter.soft_until and late < counter.end:
+            return held_elsewhere(meter)
+    return None
 
 
-def _known_refusal(claim: Claim[Meter], local: float, clock: StoreClock) -> Outcome | None:
-    """What is counted can only grow within a window, so who was refused still is; a smaller cost may yet fit."""
-    now = local + clock.behind
-    if claim.impossible is not None:
-        meter, cost = claim.impossible
-        return refused(meter.limit, cost, meter.remaining, meter.at(now).end, now)
-    over = [line for line in claim.firm if _is_over(line[0].counter, *line, local, local + clock.ahead)]
-    if not over:
-        return None
-    meter, cost = max(over, key=lambda line: line[0].counter.end)
-    return refused(meter.limit, cost, meter.remaining, meter.counter.end, now)
+def lacking(claim: Claim[Meter]) -> Meter | None:
+    """The limit of which others hold what the claim needs, if it is known that there is none to lease."""
+    return next((meter for meter, cost in claim.firm if meter.counter.hand < cost), None)
 
 
-def _is_over(counter: Counter, meter: Meter, cost: int, local: float, late: float) -> bool:
+def held_elsewhere(meter: Meter) -> Outcome:
+    """Refused for now: the rest of the limit is leased to other processes, and may come back."""
+    end = meter.counter.end
+    return Outcome(Verdict.REFUSED, meter.limit, 0, None if end == inf else end, 1)
+
+
+def _is_over(meter: Meter, cost: int, local: float, late: float) -> bool:
+    counter = meter.counter
     believed = local < counter.asked + REFUSED_FOR and late < counter.end
-    return believed and counter.hand < (cost or 1) and counter.spent + cost > meter.value
+    return believed and counter.hand < cost and counter.spent + cost > meter.value + counter.topped

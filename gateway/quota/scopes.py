@@ -8,6 +8,7 @@ from math import inf
 from gateway.model import Charge, Limit, Outcome
 from gateway.quota.counters import Claim, lines_of
 from gateway.quota.crossings import about, thresholds
+from gateway.quota.page import APART, DONE, TOLD, TOLD_APART, USED, Entry, Page
 from gateway.quota.periods import DAY, Window, window, zone_of
 from gateway.store import keys
 
@@ -15,29 +16,66 @@ HOUR = 3_600.0
 LONGEST_KEPT = 7.0 * DAY  # after a window's end: for late reports, and for people who look
 
 MICRO = 1_000_000
+NOWHERE = -1
 
 
 class Counter:
     """One limit in one scope and window, as this process knows it.
 
-    `hand` are units granted and not used; `spent` is the store's figure at `asked` (local time), plus what was
-    reported since; `unreported` are units that were let in without asking.
+    `hand` are units leased and not used; `offset` is what is left of the limit besides, as far as is known. `spent`
+    and `topped` are the store's figures at `asked` (local time). `place` is its cell in the page while it has one.
+    Below `low` in hand more is leased.
     """
 
-    __slots__ = ("asked", "end", "hand", "key", "row", "spent", "tail", "unreported")
+    __slots__ = (
+        "asked",
+        "end",
+        "entry",
+        "hand",
+        "idle",
+        "low",
+        "mark",
+        "offset",
+        "place",
+        "quiet",
+        "scope",
+        "since",
+        "soft_until",
+        "spent",
+        "start",
+        "topped",
+        "unreported",
+        "used_then",
+    )
 
-    def __init__(self, key: str, end: float, row: tuple[int | str, ...], tail: tuple[str, str]) -> None:
-        self.key = key
-        self.end = end
-        self.row = row
-        self.tail = tail
+    def __init__(self, scope: Scope, entry: Entry, here: Window, value: int) -> None:
+        self.scope = scope
+        self.entry = entry
+        self.start = here.start
+        self.end = inf if here.end is None else here.end
+        self.place = NOWHERE
         self.hand = 0
+        self.low = 0
+        self.offset = value
         self.spent = 0
+        self.topped = 0
         self.asked = -inf
-        self.unreported = 0
+        self.soft_until = -inf  # until then, others are believed to hold the rest (local time)
+        self.since = -inf  # local time of the last top-up, and USED then
+        self.used_then = 0
+        self.mark = 0  # USED and APART at the last look
+        self.quiet = 0  # looks without a use
+        self.unreported = 0  # looks with something to report
+        self.idle = False  # what is in hand goes back
 
-
-ENDED = Counter("", -inf, (), ("", ""))  # before the first window
+    def owes(self, page: Page) -> bool:
+        """Whether something was used that the store does not know."""
+        words, place = page.words, self.place
+        bank = words[place + DONE] & 1
+        return (
+            words[place + USED] != words[place + TOLD + bank]
+            or words[place + APART] != words[place + TOLD_APART + bank]
+        )
 
 
 class Meter:
@@ -48,37 +86,23 @@ class Meter:
     def __init__(self, prefix: str, scope: Scope, limit: Limit) -> None:
         self.scope = scope
         self.limit = limit
-        self.value = limit.value
-        self.counter = ENDED
+        self.value = limit.leased
         self._zone = zone_of(limit.period, limit.zone)
         self._rule = keys.counters(prefix, scope.name, limit, self._zone)
         self._bins = " ".join(f"{bin_}={units}" for units, bin_ in thresholds(limit))
+        self.counter = Counter(scope, NO_ENTRY, Window(-inf, -inf), 0)
 
     def open(self, now: float) -> Counter:
         """Turn to the window that holds `now`, the store's time."""
         here = window(self.limit.period, self._zone, now)
         key = keys.counter(self._rule, here.start)
-        end = inf if here.end is None else here.end
         tail = (self._bins, about(self.scope.name, self.limit, key, here) if self._bins else "")
-        self.counter = Counter(key, end, self._row(here), tail)
+        self.counter = Counter(self.scope, Entry(key, self._row(here), tail), here, self.value)
         return self.counter
 
     def at(self, now: float) -> Counter:
         """The counter for `now`."""
         return self.counter if now < self.counter.end else self.open(now)
-
-    def count(self, cost: int, now: float) -> None:
-        """Spend without asking; told to the store within a second."""
-        counter = self.at(now)
-        if not counter.unreported:
-            self.scope.owes(counter)
-        counter.unreported += cost
-
-    @property
-    def remaining(self) -> int:
-        """A hint: units that are left, as far as this process knows."""
-        counter = self.counter
-        return self.value - counter.spent + counter.hand - counter.unreported
 
     def _row(self, here: Window) -> tuple[int | str, ...]:
         """The counter's part of a call: value, start, end, drop."""
@@ -88,31 +112,52 @@ class Meter:
         return (self.value, int(here.start * MICRO), int(here.end * MICRO), int(here.end + kept))
 
 
-class Waiter:
-    """A request that the store is asked for. `done` is None when it has been answered."""
+NO_ENTRY = Entry("", (), ("", ""))  # before the first window
 
-    __slots__ = ("claim", "deadline", "done")
+
+class Waiter:
+    """A request that the store is asked for. `done` is None when it has been answered.
+
+    `meanwhile` is its answer if the rest of the limit stays in the hands of others.
+    """
+
+    __slots__ = ("claim", "deadline", "done", "meanwhile")
 
     def __init__(self, claim: Claim[Meter], done: Callable[[Outcome], None], deadline: float) -> None:
         self.claim = claim
         self.done: Callable[[Outcome], None] | None = done
         self.deadline = deadline
+        self.meanwhile: Outcome | None = None
 
 
 class Scope:
     """Whose counters: its meters, who waits, and the call that is under way: there is one at most."""
 
-    __slots__ = ("__weakref__", "_claims", "_debtors", "_meters", "_prefix", "call", "keys", "name", "owing", "waiting")
+    __slots__ = (
+        "__weakref__",
+        "_claims",
+        "_meters",
+        "_prefix",
+        "call",
+        "cells",
+        "key",
+        "name",
+        "refill",
+        "resting",
+        "tag",
+        "waiting",
+    )
 
-    def __init__(self, prefix: str, process: str, name: str, debtors: dict[Scope, None]) -> None:
-        """`debtors` are the scopes that have something to report; this one enters itself."""
+    def __init__(self, prefix: str, process: str, name: str) -> None:
         self.name = name
-        self.keys = (keys.calls(prefix, name, process), keys.outbox(prefix))
+        self.tag = keys.tag(name)
+        self.key = keys.calls(prefix, name, process)
         self.waiting: list[Waiter] = []
         self.call: object | None = None
-        self.owing: dict[Counter, None] = {}
+        self.cells: dict[Counter, None] = {}  # that have a place in the page
+        self.refill = False
+        self.resting = False  # asks again a little later
         self._prefix = prefix
-        self._debtors = debtors
         self._meters: dict[Limit, Meter] = {}
         self._claims: dict[tuple[Charge, ...], Claim[Meter]] = {}
 
@@ -122,11 +167,6 @@ class Scope:
         if claim is None:
             claim = self._claims[charges] = Claim(lines_of(charges, self._meter))
         return claim
-
-    def owes(self, counter: Counter) -> None:
-        """Note that `counter` has something to report."""
-        self.owing[counter] = None
-        self._debtors[self] = None
 
     def forget(self) -> None:
         """Let go of the claims that nobody holds; others go on as they are."""

@@ -20,6 +20,7 @@ from gateway.quota.memory import MemoryLedger
 from gateway.quota.store import StoreLedger
 from gateway.store.connection import connect
 from gateway.store.embedded import EmbeddedStore
+from gateway.store.topology import topology
 
 MONDAY = datetime.fromisoformat("2100-01-04T12:00:00Z").timestamp()  # ahead of any server's clock
 PATIENT = 5.0  # seconds: a ledger whose time limit does not matter to the test
@@ -97,9 +98,16 @@ class World:
         """One more; in memory there is but one."""
         if self._url is None:
             return self._memory
-        redis = connect(Store(kind="url", url=self._url))
+        store = Store(kind="url", url=self._url)
+        redis = connect(store)
         ledger = StoreLedger(
-            redis, prefix=self.prefix, timeout=PATIENT, report=0.01, clock=lambda: self.now, on_call=self._called
+            topology(store),
+            prefix=self.prefix,
+            timeout=PATIENT,
+            look=0.01,
+            fence=0.0,
+            clock=lambda: self.now,
+            on_call=self._called,
         )
         await ledger.start()
         self._clients.append(redis)

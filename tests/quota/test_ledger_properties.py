@@ -47,7 +47,9 @@ class Model:
     def ask(self, scope: str, charged: tuple[Charge, ...], now: float) -> bool:
         keys = [self._key(scope, charge.limit, now) for charge in charged]
         admitted = all(
-            charge.limit.over is Over.ALLOW or self.spent.get(key, 0) + charge.cost <= charge.limit.value
+            not charge.cost
+            or charge.limit.over is Over.ALLOW
+            or self.spent.get(key, 0) + charge.cost <= charge.limit.value
             for key, charge in zip(keys, charged, strict=True)
         )
         for key, charge in zip(keys, charged, strict=True):

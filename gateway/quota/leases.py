@@ -1,0 +1,69 @@
+"""How much a process leases, when it asks for more, and when it gives back."""
+
+from __future__ import annotations
+
+from gateway.quota.page import APART, USED, Page
+from gateway.quota.scopes import NOWHERE, Counter
+
+AHEAD = 0.1  # seconds of a counter's traffic that a lease is for,
+LEAST = 50  # or so many units, if they are used within a second
+SHORTEST = 0.02  # seconds over which traffic is measured at least
+LOOK = 0.25  # seconds between looks at what is idle
+QUIET = 2  # looks without a use after which units go back
+LATE = 3  # looks after which what was used is reported
+
+
+class Leases:
+    """The counters of which a process has units, or owes a report; each with a cell in the page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.counters: dict[Counter, None] = {}
+
+    def adopt(self, counter: Counter) -> None:
+        """Give a counter a cell; raises PageFullError."""
+        if counter.place == NOWHERE:
+            counter.place = self.page.take(counter.entry)
+            counter.mark = 0
+            counter.used_then = 0
+            self.counters[counter] = None
+            counter.scope.cells[counter] = None
+
+    def release(self, counter: Counter) -> None:
+        """Take the cell back of a counter that has nothing and owes nothing."""
+        self.page.free(counter.place)
+        counter.place = NOWHERE
+        del self.counters[counter]
+        del counter.scope.cells[counter]
+
+    def want(self, counter: Counter, waiting: int, local: float) -> int:
+        """Units to lease ahead, from how fast they go; none for the first request in a while."""
+        used = self.page.words[counter.place + USED] - counter.used_then + waiting
+        rate = used / max(SHORTEST, local - counter.since)
+        aim = int(max(AHEAD * rate, min(LEAST, rate)))
+        if counter.idle:
+            return aim
+        return aim - counter.hand if counter.hand <= aim // 2 else 0
+
+    def topped_up(self, counter: Counter, ahead: int, local: float) -> None:
+        """Note a top-up, and when the next is due."""
+        counter.since = local
+        counter.used_then = self.page.words[counter.place + USED]
+        counter.low = counter.hand // 4 if ahead else 0
+        counter.quiet = 0
+
+    def look(self, counter: Counter) -> bool:
+        """Whether the store should hear of a counter. Gives up its cell where nothing is left of it."""
+        words, place = self.page.words, counter.place
+        mark = words[place + USED] + words[place + APART]
+        counter.quiet = counter.quiet + 1 if mark == counter.mark else 0
+        counter.mark = mark
+        owes = counter.owes(self.page)
+        counter.unreported = counter.unreported + 1 if owes else 0
+        if counter.quiet >= QUIET and (counter.hand or owes):
+            counter.idle = True
+            return True
+        if not owes and not counter.hand and counter.quiet > QUIET and counter.scope.call is None:
+            self.release(counter)
+            return False
+        return counter.unreported >= LATE
