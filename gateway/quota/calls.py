@@ -13,6 +13,7 @@ from gateway.quota.page import (
     SENT,
     SENT_APART,
     SENT_BACK,
+    SENT_EPOCH,
     SENT_ROW,
     SENT_USED,
     TOLD,
@@ -142,7 +143,6 @@ class Call:
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back
         words[place + SENT_ROW] = row
-        words[place + SENT] = self.number
         units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], back, max(0, want))
         return (*counter.entry.row, *units, *counter.entry.tail)
 
@@ -154,6 +154,16 @@ class Call:
             for counter, (_, cost) in zip(held, claim.firm, strict=True):
                 shapes += (place[counter], cost)
         return shapes
+
+    def begin(self, epoch: int) -> None:
+        """Note that it goes out, in that epoch of the store; again: in the one of the first time."""
+        if self.epoch:
+            return
+        self.epoch = epoch
+        words = self._leases.page.words
+        for counter in self.counters:
+            words[counter.place + SENT_EPOCH] = epoch
+            words[counter.place + SENT] = self.number
 
     def command(self, seen: float, fence: Fence, outbox: str) -> Command:
         """See `command`; the time and the epoch are those of the moment."""
@@ -199,6 +209,7 @@ class Call:
 
     def undo(self) -> None:
         """The store has not heard of it: all is as if it had not been made."""
+        self.epoch = 0
         words = self._leases.page.words
         for counter in self.counters:
             counter.hand += words[counter.place + SENT_BACK]

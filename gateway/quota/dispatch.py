@@ -259,7 +259,7 @@ class Dispatcher:
         if not calls:
             return []
         for call in calls:
-            call.epoch = call.epoch or self.fence.epoch
+            call.begin(self.fence.epoch)
         commands = [call.command(self._clock.seen, self.fence, self._outbox) for call in calls]
         self.calls += len(calls)
         answers = await CONSUME.run(link, commands, self._patience, *self._after)

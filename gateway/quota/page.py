@@ -33,7 +33,8 @@ SENT_ROW = 7
 LEASED = 8  # and 9: granted, less what was returned
 TOLD = 10  # and 11: USED as the store knows it
 TOLD_APART = 12  # and 13
-TAKEN = 14  # 1: the cell is in use
+SENT_EPOCH = 14  # of the store, at that call
+TAKEN = 15  # 1: the cell is in use
 
 _header = struct.Struct("<q32s")  # the last call's number, the process
 _number = struct.Struct("<q")
@@ -117,6 +118,7 @@ class Legacy(NamedTuple):
     sent_used: int
     sent_apart: int
     sent_back: int
+    sent_epoch: int
     row: int
 
 
@@ -172,5 +174,6 @@ def _legacy(entry: Entry, words: list[int]) -> Legacy:
         sent_used=words[SENT_USED],
         sent_apart=words[SENT_APART],
         sent_back=words[SENT_BACK],
+        sent_epoch=words[SENT_EPOCH],
         row=words[SENT_ROW],
     )

@@ -1,0 +1,159 @@
+"""Settles for a worker that died: what it used is reported, what it had in hand goes back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+
+from gateway.quota.calls import REMEMBERED, Answer, command
+from gateway.quota.clock import boottime
+from gateway.quota.dispatch import CONSUME, PATIENCE
+from gateway.quota.page import Legacy, read_page
+from gateway.store import StoreError, keys
+from gateway.store.fence import Fence
+from gateway.store.topology import Link, Node, Topology
+
+AGAIN = 0.5  # seconds between attempts while the store is away
+LONGEST = 86_400.0  # seconds after which nobody tries any more
+
+log = logging.getLogger(__name__)
+
+
+class Share(NamedTuple):
+    """What a dead process owes of a counter, and has of it."""
+
+    legacy: Legacy
+    used: int
+    apart: int
+    back: int
+
+
+class Settler:
+    """For the workers of one gateway. See StoreLedger for the options."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        prefix: str,
+        fence: float = 5.0,
+        durable: bool = False,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self._topology = topology
+        self._prefix = prefix
+        self._clock = clock
+        self._process = f"settler-{secrets.token_hex(4)}"
+        self._options = {"seconds": fence, "durable": durable}
+
+    async def settle(self, fd: int) -> int:
+        """Settle for the process whose page `fd` is; gives the units that went back.
+
+        Tries as long as the store is away; safe to do twice, and to give up.
+        """
+        died = self._clock()
+        process, number, left = read_page(fd)
+        by_tag: dict[str, list[Legacy]] = {}
+        for legacy in left:
+            if legacy.leased or legacy.used or legacy.apart or legacy.call:
+                by_tag.setdefault(tag_of(legacy.entry.key), []).append(legacy)
+        units = 0
+        while by_tag and self._clock() - died < LONGEST:
+            tag, legacies = next(iter(by_tag.items()))
+            try:
+                units += await self._settle(tag, process, number, legacies, self._clock() - died)
+            except (RedisError, OSError, StoreError) as error:
+                log.debug("the leases of a worker cannot be settled yet: %s", error)
+                await asyncio.sleep(AGAIN)
+                await self._topology.refresh()
+            else:
+                del by_tag[tag]
+        return units
+
+    async def _settle(self, tag: str, process: str, number: int, legacies: list[Legacy], late: float) -> int:
+        node = self._topology.node(tag)
+        link = node.link()
+        try:
+            fence = await self._look(node, link)
+            books = _Books(link, fence, keys.outbox(self._prefix, node.tag), call_key(legacies, process))
+            last = (await books.call(number + 1, [], 1)).last
+            shares = [share_of(legacy, last, fence, late) for legacy in legacies]
+            await books.call(number + 2, shares, 0)
+        finally:
+            await link.close()
+        return sum(share.back for share in shares)
+
+    async def _look(self, node: Node, link: Link) -> Fence:
+        fence = Fence(self._prefix, node, self._process, **self._options)  # type: ignore[arg-type]
+        run = await link.open(PATIENCE)
+        fence.learn(await fence.look(link, run, 0.0, PATIENCE), run)
+        return fence
+
+
+class _Books(NamedTuple):
+    """Calls in the name of the dead process."""
+
+    link: Link
+    fence: Fence
+    outbox: str
+    key: str
+
+    async def call(self, number: int, shares: list[Share], last: int) -> Answer:
+        rows: list[str | int] = [len(shares)]
+        for legacy, used, apart, back in shares:
+            rows += (*legacy.entry.row, used, apart, back, 0, *legacy.entry.tail)
+        rows.append(0)
+        counters = [share.legacy.entry.key for share in shares]
+        sent = command(self.key, counters, number, 0.0, self.fence, self.outbox, rows, last)
+        (answer,) = await CONSUME.run(self.link, [sent], PATIENCE)
+        if isinstance(answer, ResponseError):
+            raise answer
+        return Answer.parse(answer)
+
+
+def tag_of(key: str) -> str:
+    """The hash tag in a counter's key."""
+    return key.partition("{")[2].partition("}")[0]
+
+
+def call_key(legacies: Iterable[Legacy], process: str) -> str:
+    """The key of the dead process's last call about the scope of these counters."""
+    key = next(iter(legacies)).entry.key
+    return f"{key[: key.index('}') + 1]}:~{process}"
+
+
+def share_of(legacy: Legacy, last: str, fence: Fence, late: float) -> Share:
+    """What is owed and had, once it is known whether the call that was under way had been done.
+
+    `last` is the process's last call as the store remembers it, `late` how long ago it died (seconds).
+    """
+    base = Share(
+        legacy, legacy.used - legacy.told, legacy.apart - legacy.told_apart, max(0, legacy.leased - legacy.used)
+    )
+    if not legacy.call:
+        return base
+    number, _, answer = last.partition(" ")
+    if number == str(legacy.call):
+        state = Answer.parse(answer.encode()).states[legacy.row]
+        direct, ahead = (state.direct, state.ahead) if state is not None else (0, 0)
+        leased = legacy.leased - legacy.sent_back + direct + ahead
+        return Share(
+            legacy,
+            legacy.used - legacy.sent_used - direct,
+            legacy.apart - legacy.sent_apart,
+            max(0, leased - legacy.used),
+        )
+    if late < REMEMBERED / 2 and legacy.sent_epoch in (fence.epoch, *fence.intact):
+        return base  # it was not done, and will not be
+    reported = legacy.sent_used - legacy.told
+    return Share(
+        legacy,
+        legacy.used - legacy.sent_used,
+        legacy.apart - legacy.told_apart + reported,
+        max(0, legacy.leased - legacy.sent_back - legacy.used),
+    )
