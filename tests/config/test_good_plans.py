@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from gateway.model import (
     Channel,
     ClientTls,
     Config,
+    Down,
+    DownMode,
     Each,
     KeyPlace,
     Limit,
@@ -111,6 +114,9 @@ applications:
     state: suspended
   customers: {plans: [free], match: {roles: [customer, "shop:buyer"]}, each: client}
 """
+
+
+SERVICE = "{upstream: {targets: ['http://x']}, accept: [{api_key: {query: k}}], rules: [ANY /: hits]}"
 
 
 @pytest.fixture
@@ -237,6 +243,23 @@ def test_what_a_plan_leaves_out(config: Config) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "down"),
+    [
+        ("closed", Down()),
+        ("open", Down(mode=DownMode.OPEN)),
+        ("{local: {share: 10%, gateways: 4}}", Down(mode=DownMode.LOCAL, share=Fraction(1, 10), gateways=4)),
+        ("{local: {share: 0.125%, gateways: 1}}", Down(mode=DownMode.LOCAL, share=Fraction(1, 800))),
+    ],
+)
+def test_what_a_plan_does_while_its_store_is_away(written: str, down: Down, write: Write) -> None:
+    """Each of its limits says so too."""
+    limits = "{hits: [800/hour, 0/day, {limit: 1/eternity, over: allow}]}"
+    gold = f"{{services: [orders], ledger_down: {written}, limits: {limits}}}"
+    plan = load(write(f"services: {{orders: {SERVICE}}}\nplans: {{gold: {gold}}}")).plans["gold"]
+    assert {plan.down, *(limit.down for limit in plan.limits)} == {down}
+
+
 def test_applications(config: Config) -> None:
     assert config.accounts == {
         "acme": Account(name="acme", email="api@acme.example"),
@@ -275,8 +298,7 @@ def test_stores(written: str, store: Store, write: Write) -> None:
 
 
 def test_services_may_share_a_path_on_different_hosts_and_a_host_on_different_paths(write: Write) -> None:
-    rest = "upstream: {targets: ['http://x']}, accept: [{api_key: {query: k}}], rules: [ANY /: hits]"
-    one = f"{{hosts: [%s], path: %s, {rest}}}"
+    one = "{hosts: [%s], path: %s, " + SERVICE[1:]
     places = {"a": ("a.example", "/x"), "b": ("b.example", "/x"), "c": ("a.example", "/x/y")}
     text = "services:\n" + "".join(f"  {name}: {one % place}\n" for name, place in places.items())
     assert load(write(text)).services.keys() == {"a", "b", "c"}

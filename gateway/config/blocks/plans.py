@@ -8,10 +8,11 @@ from pydantic import Field, model_validator
 
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.rules import PathPattern
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
-from gateway.model import Each, Over, State
+from gateway.model import Down, Each, Over, State
 
 OverLimit = Annotated[Over, one_of(Over, ("suspend", "wait", "degrade"), Over)]
 
@@ -57,8 +58,9 @@ class Plan(Block):
     """By metric: over all services of the plan together, or as `service.metric` for one of them."""
     over: OverLimit = Over.REJECT
     """What happens over its limits, unless a limit says otherwise."""
-    ledger_down: Annotated[str, one_of(("closed",), ("open", "local"))] = "closed"
-    """What happens while usage cannot be counted: closed (503)."""
+    ledger_down: Annotated[LedgerDown | Down, WORD] = Down()
+    """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each
+    limit, divided among the gateways."""
     alerts: PlanAlerts = PlanAlerts()
     """When and whom to tell how far limits are used."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from fractions import Fraction
 from functools import cache
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -49,6 +50,24 @@ Flag = Annotated[bool, FLAG]
 Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+Gateways = Annotated[int, number(1, 1000, "a number of gateways from 1 to 1000")]
+
+_SHARE = r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%"
+
+
+def _share(text: str) -> Fraction:
+    found = re.fullmatch(_SHARE, text, re.ASCII)
+    share = Fraction(found[1]) / 100 if found else Fraction(0)
+    if not share:
+        raise ValueError(text)
+    return share
+
+
+Share = Annotated[
+    Fraction,
+    Scalar("a share above 0% and below 100%, such as 10%", _share, {"type": "string", "pattern": f"^{_SHARE}$"}),
+]
+
 _DURATION = r"([0-9]{1,8}(?:\.[0-9]{1,3})?)(ms|s|m|h)"
 
 

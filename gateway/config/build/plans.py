@@ -10,7 +10,7 @@ from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
-from gateway.model import Over
+from gateway.model import DownMode, Over, Period
 
 BINS = (80, 100)  # percent, where a plan says nothing
 
@@ -26,6 +26,7 @@ def plan(name: str, block: Plan, services: Mapping[str, Service], context: Conte
         services=tuple(block.services),
         allow=_allow(block, services, (*where, "allow"), context),
         limits=limits,
+        down=_down(block),
         channels=tuple(dict.fromkeys(block.alerts.to or ())),
     )
 
@@ -60,6 +61,7 @@ def _limits(plan: str, block: Plan, context: Context) -> Iterator[model.Limit]:
             if first != (*where, position):
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period and time zone"
                 context.complain((*where, position), Complaint(text))
+            _check_share(limit, (*where, position), context)
             yield limit
 
 
@@ -76,7 +78,27 @@ def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> mo
         value=value,
         over=over if value else Over.REJECT,
         bins=tuple(bins) if value else (),
+        down=_down(block),
     )
+
+
+def _down(block: Plan) -> model.Down:
+    down = block.ledger_down
+    return down if isinstance(down, model.Down) else down.down
+
+
+def _check_share(limit: model.Limit, where: Where, context: Context) -> None:
+    """With `local` each gateway has a unit of each limit that may refuse, in windows that begin anew."""
+    down = limit.down
+    if down.mode is not DownMode.LOCAL or limit.over is Over.ALLOW or not limit.value:
+        return
+    if limit.period is Period.ETERNITY:
+        text = "never begins anew, so that no gateway can have a share of it; ledger_down: local needs another period"
+        context.complain(where, Complaint(text))
+    elif not limit.local:
+        part = f"{float(100 * down.share):g}% of it, divided by {down.gateways}"
+        text = f"leaves nothing to each gateway: {part}, is less than 1"
+        context.complain(where, Complaint(f"{text}; use a larger share, or closed or open"))
 
 
 def _check_metric(service: str, metric: str, block: Plan, where: Where, context: Context) -> None:
