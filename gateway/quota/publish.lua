@@ -60,7 +60,7 @@ for i, key in ipairs(KEYS) do
   local later = tonumber(since) > base.epoch or (tonumber(since) == base.epoch and version > base.version)
   if later and not is_here(since) and (drop == '' or tonumber(drop) > real) then
     news = news + 1
-    counter.spent = spent + counter.spent - base.spent
+    counter.spent = math.max(0, spent + counter.spent - base.spent) -- less than was added, if units were given back
     counter.held = math.max(0, held + counter.held - base.held)
     counter.topped = math.max(topped, counter.topped)
     counter.raised = union(counter.raised, raised)
