@@ -13,6 +13,7 @@ class GatewayError(Exception):
     title = "Internal error"
     application: str | None = None  # whose request it was, where that is known
     plan: str | None = None
+    retry_after: int | None = None  # seconds, where trying again may help
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -35,6 +36,22 @@ class RequestTimeout(GatewayError):
     status = 408
     code = "request_timeout"
     title = "Request timeout"
+
+
+class ContentTooLarge(GatewayError):
+    """The body is larger than the service takes (RFC 9110 15.5.14)."""
+
+    status = 413
+    code = "body_too_large"
+    title = "Content too large"
+
+
+class TargetTooLong(GatewayError):
+    """The target is longer than is taken (RFC 9110 15.5.15)."""
+
+    status = 414
+    code = "target_too_long"
+    title = "URI too long"
 
 
 class ExpectationFailed(GatewayError):
@@ -100,6 +117,18 @@ class OverLimit(GatewayError):
         self.outcome = outcome
         self.application = application
         self.plan = plan
+
+
+class TooMany(GatewayError):
+    """One address takes more than its share of the gateway itself, whoever is behind it."""
+
+    status = 429
+    code = "too_many_connections"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, code: str | None = None, retry_after: int) -> None:
+        super().__init__(detail, code=code)
+        self.retry_after = retry_after
 
 
 class BadGateway(GatewayError):

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HITS = "hits"  # 3scale's built-in metric: every service has it
+MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
+UNLIMITED = 10**18  # bytes: more than a Content-Length can say
 
 
 class Period(StrEnum):
@@ -82,6 +84,52 @@ class Timeouts:
     idle: float = 60.0
 
 
+class Rate(NamedTuple):
+    """So many in so many seconds."""
+
+    amount: int
+    seconds: int
+
+
+class Memory(NamedTuple):
+    """How much may be in use: `size` bytes of a worker where given, else a share of what its container may take."""
+
+    percent: int = 90
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLimits:
+    """What clients may take of a worker. Bytes, but for `fields`, `requests` (a connection's) and connections.
+
+    `min_rate` is in bytes a second, either way; 0: none. `invalid_credentials` are those of one address.
+    """
+
+    target: int = 8 * 1024
+    head: int = 32 * 1024
+    fields: int = 100
+    min_rate: int = 240
+    connections: int = 10_000
+    client_connections: int = 5_000
+    requests: int = 10_000
+    invalid_credentials: Rate | None = Rate(100, 1)
+    memory: Memory | None = Memory()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTimeouts:
+    """Seconds a client may take: for a head; without progress in a body, or in reading its answer; between requests.
+
+    `connection_age` is when a connection gets its last answer.
+    """
+
+    head: float = 10.0
+    body: float = 30.0
+    write: float = 60.0
+    keep_alive: float = 75.0
+    connection_age: float = 3600.0
+
+
 class Target(NamedTuple):
     """One address of an upstream."""
 
@@ -137,6 +185,7 @@ class Service:
     hosts: tuple[str, ...] = ()  # empty: any host
     path: str = "/"
     strip_path: bool = False
+    max_body: int = MAX_BODY
     upstream: Upstream
     accept: tuple[Accept, ...]
     metrics: Mapping[str, str | None] = field(default_factory=lambda: {HITS: None})  # metric → parent
@@ -387,7 +436,9 @@ class Config:
     workers: int = 1
     data: Path = Path("data")
     store: Store = Store()
-    drain: float = 30.0  # seconds that requests in flight get at a stop
+    drain: Drain = Drain()
+    limits: ClientLimits = ClientLimits()
+    timeouts: ClientTimeouts = ClientTimeouts()
     providers: Mapping[str, Oidc] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)

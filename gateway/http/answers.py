@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, OverLimit, Unauthorized, Unavailable
+from gateway.errors import GatewayError, OverLimit, Unauthorized
 from gateway.http.ratelimit import limit_fields
 
 STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
@@ -58,16 +58,14 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
 
 
 def extra_fields(error: GatewayError, now: float) -> list[bytes]:
-    """WWW-Authenticate for 401, Retry-After and RateLimit for 429, Retry-After for 503."""
+    """WWW-Authenticate for 401, RateLimit for a limit, Retry-After where waiting may help."""
     if isinstance(error, Unauthorized):
         return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after
         retry = [] if after is None else [b"retry-after: %d\r\n" % after]
         return [*retry, limit_fields(error.outcome, now)]
-    if isinstance(error, Unavailable):
-        return [b"retry-after: %d\r\n" % error.retry_after]
-    return []
+    return [] if error.retry_after is None else [b"retry-after: %d\r\n" % error.retry_after]
 
 
 _date: tuple[int, bytes] = (0, b"")

@@ -11,11 +11,14 @@ import pytest
 
 from gateway.config import load
 from gateway.model import (
+    UNLIMITED,
     Accept,
     Account,
     Address,
     Application,
     Channel,
+    ClientLimits,
+    ClientTimeouts,
     ClientTls,
     Config,
     Down,
@@ -24,11 +27,13 @@ from gateway.model import (
     KeyPlace,
     Limit,
     Oidc,
+    Memory,
     Over,
     Pattern,
     Period,
     Plan,
     Rule,
+    Rate,
     Service,
     State,
     Store,
@@ -54,7 +59,18 @@ gateway:
     password: "${STORE_PASSWORD}"
     prefix: gw-1
     timeout: 80ms
-  drain: 1.5m
+  drain: {timeout: 1.5m, delay: 5s}
+  limits:
+    target: 4KiB
+    head: 16KiB
+    fields: 64
+    body: 10MiB
+    min_rate: 1KiB/s
+    connections: 2001
+    requests: 100
+    invalid_credentials: 20/minute
+    memory: 80%
+  timeouts: {head: 5s, body: 15s, write: 20s, keep_alive: 1m, connection_age: 10m}
 identity:
   keycloak:
     oidc:
@@ -144,6 +160,50 @@ def test_the_process(config: Config, place: Path) -> None:
     )
     assert "hunter2" not in repr(config)
 
+def test_what_clients_may_take(config: Config) -> None:
+    assert config.limits == ClientLimits(
+        target=4096,
+        head=16384,
+        fields=64,
+        min_rate=1024,
+        connections=2001,
+        client_connections=1000,  # half, where nothing is said
+        requests=100,
+        invalid_credentials=Rate(20, 60),
+        memory=Memory(percent=80),
+    )
+    assert config.timeouts == ClientTimeouts(head=5.0, body=15.0, write=20.0, keep_alive=60.0, connection_age=600.0)
+    assert config.services["orders"].max_body == 10 * 1024 * 1024
+
+
+def test_what_clients_may_take_where_nothing_is_said(write: Write) -> None:
+    config = load(write("version: 1"))
+    assert (config.limits, config.timeouts) == (ClientLimits(), ClientTimeouts())
+
+
+@pytest.mark.parametrize(
+    ("limits", "read"),
+    [
+        ("{min_rate: off}", ClientLimits(min_rate=0)),
+        ("{connections: 1}", ClientLimits(connections=1, client_connections=1)),
+        ("{client_connections: 20000}", ClientLimits(client_connections=20000)),
+        ("{invalid_credentials: off, memory: off}", ClientLimits(invalid_credentials=None, memory=None)),
+        ("{memory: 1GiB}", ClientLimits(memory=Memory(size=1024**3))),
+    ],
+)
+def test_what_can_be_switched_off_or_said_otherwise(limits: str, read: ClientLimits, write: Write) -> None:
+    assert load(write(f"gateway: {{limits: {limits}}}")).limits == read
+
+
+@pytest.mark.parametrize(("body", "read"), [("max_body: unlimited, ", UNLIMITED), ("max_body: 0B, ", 0), ("", 1024)])
+def test_a_service_has_a_limit_of_its_own(body: str, read: int, write: Write) -> None:
+    service = (
+        f"{{{body}upstream: {{targets: ['http://x']}}, accept: [{{api_key: {{query: k}}}}], rules: [GET /: hits]}}"
+    )
+    config = load(write(f"{{gateway: {{limits: {{body: 1KiB}}}}, services: {{x: {service}}}}}"))
+    assert config.services["x"].max_body == read
+
+
 
 def test_it_can_be_handed_to_another_process(config: Config) -> None:
     assert repr(pickle.loads(pickle.dumps(config))) == repr(config)
@@ -174,6 +234,7 @@ def test_a_service(config: Config, place: Path) -> None:
             name="orders",
             hosts=("api.example.com", "*.example.org"),
             path="/orders",
+            max_body=10 * 1024 * 1024,
             strip_path=True,
             upstream=Upstream(
                 name="orders",

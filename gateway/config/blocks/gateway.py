@@ -8,8 +8,12 @@ from pydantic import Field, model_validator
 
 from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
+from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, OneOrSome, Some
 from gateway.config.problems import Complaint
+from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
+
+_LIMITS, _TIMEOUTS = ClientLimits(), ClientTimeouts()
 
 
 class Listener(Block):
@@ -44,6 +48,51 @@ class Store(Block):
         return self
 
 
+class Limits(Block):
+    target: sizes.Target = _LIMITS.target
+    """A request's target, as sent."""
+    head: sizes.Head = _LIMITS.head
+    """The head of a request."""
+    fields: of.Fields = _LIMITS.fields
+    """Fields of a request."""
+    body: sizes.Body = MAX_BODY
+    """The body of a request, where its service says nothing."""
+    min_rate: sizes.Flow = _LIMITS.min_rate
+    """How slowly bodies may come, and answers be read, in the long run."""
+    connections: of.Connections = _LIMITS.connections
+    """Connections of clients, in each worker."""
+    client_connections: of.Connections | None = None
+    """Connections of one address, in each worker; half of all if left out."""
+    requests: of.Connections = _LIMITS.requests
+    """Requests on one connection, before it is closed."""
+    invalid_credentials: sizes.Tolerance = _LIMITS.invalid_credentials
+    """Refused credentials from one address, before unknown ones are not looked at."""
+    memory: sizes.Watermark = _LIMITS.memory
+    """Above it requests are refused: a share of what the container may take, or bytes of a worker."""
+
+
+class Timeouts(Block):
+    head: of.Wait = _TIMEOUTS.head
+    """For the head of a request."""
+    body: of.Wait = _TIMEOUTS.body
+    """Without progress in a request's body."""
+    write: of.Wait = _TIMEOUTS.write
+    """Without progress in reading the answer."""
+    keep_alive: of.Wait = _TIMEOUTS.keep_alive
+    """Between requests."""
+    connection_age: of.Wait = _TIMEOUTS.connection_age
+    """Until a connection gets its last answer."""
+
+
+class Drain(Block):
+    timeout: of.Duration = 30.0
+    """How long requests in flight may take at a stop."""
+    delay: of.Duration = 0.0
+    """How long traffic is still taken after readiness has failed, until balancers have noticed."""
+
+    short: ClassVar = "timeout"
+
+
 class Gateway(Block):
     listen: OneOrSome[Listener] | None = None
     """Where clients connect; 0.0.0.0:8080 if left out."""
@@ -55,8 +104,12 @@ class Gateway(Block):
     """The folder of what the gateway keeps; ./data of the working directory if left out."""
     store: Store | None = None
     """Where counters live; embedded if left out."""
-    drain: of.Duration = 30.0
-    """How long requests in flight may take at a stop."""
+    drain: Drain = Drain()
+    """How a stop goes; a lone duration is its timeout."""
+    limits: Limits = Limits()
+    """What clients may take."""
+    timeouts: Timeouts = Timeouts()
+    """How long clients may take."""
 
     later: ClassVar = {"trusted_proxies": "forwarded headers that clients send are always replaced"}
 

@@ -46,6 +46,8 @@ def _workers(text: str) -> int:
 Version = Annotated[str, Scalar("a version of this format (1)", matching("1"), {"enum": [1, "1"]})]
 Workers = Annotated[int, Scalar("a number of processes (1)", _workers, {"const": 1})]
 FLAG = Scalar("true or false", _flag, {"type": "boolean"})
+Fields = Annotated[int, number(1, 10_000, "a number of fields from 1 to 10000")]
+Connections = Annotated[int, number(1, 1_000_000, "a number from 1 to 1000000")]
 Flag = Annotated[bool, FLAG]
 Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
+from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
@@ -114,6 +115,8 @@ class Service(Block):
     """Whatever is at or below it belongs to the service."""
     strip_path: of.Flag = False
     """Whether the upstream sees paths without `path`."""
+    max_body: sizes.Body | None = None
+    """The body of a request; gateway.limits.body if left out."""
     upstream: Upstream
     """Where the requests go."""
     accept: Some[AcceptLine]

@@ -8,7 +8,7 @@ from gateway.config.build.applications import applications
 from gateway.config.build.context import Context
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
-from gateway.model import Account, Config
+from gateway.model import Account, ClientTimeouts, Config, Drain
 
 
 def build(file: File, context: Context) -> Config:
@@ -19,10 +19,12 @@ def build(file: File, context: Context) -> Config:
         workers=file.gateway.workers,
         data=process.data(file.gateway, context),
         store=process.store(file.gateway.store, context),
-        drain=file.gateway.drain,
+        drain=Drain(**file.gateway.drain.model_dump()),
+        limits=process.limits(file.gateway.limits),
+        timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
         providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
         channels={name: process.channel(name, block) for name, block in file.alerts.channels.items()},
-        services=services(file.services, context),
+        services=services(file.services, file.gateway.limits.body, context),
         plans={name: plan(name, block, file.services, context) for name, block in file.plans.items()},
         accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},
         applications=applications(file.applications, file.plans, context),

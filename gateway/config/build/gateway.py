@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import Channel, Gateway, Oidc, Store
+from gateway.config.blocks.gateway import Channel, Gateway, Limits, Oidc, Store
 from gateway.config.blocks.network import LOCAL_STORES
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, repeated
@@ -53,6 +53,21 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
     )
+def limits(block: Limits) -> model.ClientLimits:
+    """One address may have half of all connections, so that none shuts out the others."""
+    return model.ClientLimits(
+        target=block.target,
+        head=block.head,
+        fields=block.fields,
+        min_rate=block.min_rate,
+        connections=block.connections,
+        client_connections=block.client_connections or max(1, block.connections // 2),
+        requests=block.requests,
+        invalid_credentials=block.invalid_credentials,
+        memory=block.memory,
+    )
+
+
 
 
 def channel(name: str, block: Channel) -> model.Channel:

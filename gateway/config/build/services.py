@@ -13,9 +13,10 @@ from gateway.config.problems import Complaint, instead, repeated
 from gateway.routing.patterns import parse
 
 
-def services(blocks: Mapping[str, Service], context: Context) -> dict[str, model.Service]:
+def services(blocks: Mapping[str, Service], max_body: int, context: Context) -> dict[str, model.Service]:
+    """`max_body` is for those that say nothing of it."""
     _refuse_overlaps(blocks, context)
-    return {name: _service(name, block, context) for name, block in blocks.items()}
+    return {name: _service(name, block, max_body, context) for name, block in blocks.items()}
 
 
 def refuse_dead(
@@ -43,7 +44,7 @@ def _refuse_overlaps(blocks: Mapping[str, Service], context: Context) -> None:
                 context.complain(("services", name, "path"), Complaint(text, shown=block.path))
 
 
-def _service(name: str, block: Service, context: Context) -> model.Service:
+def _service(name: str, block: Service, max_body: int, context: Context) -> model.Service:
     where: Where = ("services", name)
     _check_metrics(block, context.metrics(name) or frozenset(), where, context)
     for position, rule in enumerate(block.rules):
@@ -53,6 +54,7 @@ def _service(name: str, block: Service, context: Context) -> model.Service:
         hosts=tuple(dict.fromkeys(block.hosts or ())),
         path=block.path,
         strip_path=block.strip_path,
+        max_body=max_body if block.max_body is None else block.max_body,
         upstream=_upstream(name, block.upstream, context),
         accept=_accept(block.accept, (*where, "accept"), context),
         metrics={model.HITS: None} | {metric: of.parent for metric, of in block.metrics.items()},
