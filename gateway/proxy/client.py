@@ -10,12 +10,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
-from gateway.errors import GatewayError, RequestTimeout
+from gateway.errors import GatewayError, Unavailable
 from gateway.gate import Admission
 from gateway.http import answers
+from gateway.http.peer import client_of
+from gateway.proxy.clocks import LINGER, TimedReader
+from gateway.proxy.crowd import RETRY_AFTER
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.heads import Forwarding, answer_fields, request_head
-from gateway.proxy.reader import RequestReader
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -23,21 +25,18 @@ if TYPE_CHECKING:
 MAX_BACKLOG = 64 * 1024  # bytes of a body that wait for an upstream connection before reading pauses
 MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the connection
 FAREWELL = 0.3  # seconds that an idle connection is read on at a stop: a request may just have been sent
-LINGER = 2.0  # seconds to read on after a last answer, so that a reset does not take it back (RFC 9112 9.6)
 
 
-class ClientConnection(RequestReader):
+class ClientConnection(TimedReader):
     """Serves one exchange at a time."""
 
-    __slots__ = ("_advancing", "_forwarding", "_held", "_lingering", "_upstream_full", "write_paused")
+    __slots__ = ("_advancing", "_client", "_forwarding", "_upstream_full")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self.write_paused = False
         self._upstream_full = False
-        self._held = False  # reading is paused
-        self._lingering = False
         self._advancing = False
+        self._client = ""  # as whose connection it counts; turned away: nobody's
         self._forwarding = Forwarding("")
 
     def __repr__(self) -> str:
@@ -50,10 +49,22 @@ class ClientConnection(RequestReader):
         peer = self.transport.get_extra_info("peername")
         self.peer = peer[0] if peer else "unix"
         self._forwarding = Forwarding(self.peer)
-        self.server.connections.add(self)
+        self._enter(client_of(self.peer))
+
+    def _enter(self, client: str) -> None:
+        server = self.server
+        server.connections.add(self)
+        refusal = server.crowd.enter(client, server.limits)
+        if refusal is None:
+            self._client = client
+        elif server.crowd.may_tell():
+            self.fault(refusal)
+        elif self.transport is not None:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
+        self.server.crowd.leave(self._client)
         self.transport = None
         self._stopped = True
         self.queue.clear()
@@ -91,9 +102,15 @@ class ClientConnection(RequestReader):
         if exchange.error is not None:
             self.refuse(exchange, exchange.error)
             return
-        gate, exchange.pools = self.server.gate, self.server.pools
+        server = self.server
+        gate, exchange.pools = server.gate, server.pools
         try:
+            if server.shedding:
+                exchange.keep = False
+                raise Unavailable("the gateway is short of memory", code="memory_exhausted", retry_after=RETRY_AFTER)
             exchange.route = route = gate.route(exchange)
+            if exchange.length is not None or exchange.chunked:
+                exchange.check_size()
             admission = gate.admit(exchange, route, exchange.decided)
             if admission is not None:
                 self._admitted(exchange, admission)
@@ -144,7 +161,8 @@ class ClientConnection(RequestReader):
     def regulate(self) -> None:
         exchange = self.current
         waiting = exchange is not None and exchange.upstream is None and exchange.backlog_size > MAX_BACKLOG
-        held = bool(self.queue) or waiting or self._upstream_full
+        unread = self.write_paused and (exchange is None or exchange.complete)  # an upload may end before it is read
+        held = bool(self.queue) or waiting or self._upstream_full or unread
         if held is self._held or self.transport is None:
             return
         self._held = held
@@ -159,18 +177,21 @@ class ClientConnection(RequestReader):
         exchange = self.current
         if exchange is not None and exchange.upstream is not None:
             exchange.upstream.pause()
+        self.regulate()
 
     def resume_writing(self) -> None:
         self.write_paused = False
         exchange = self.current
         if exchange is not None and exchange.upstream is not None:
             exchange.upstream.resume()
+        self.advance()
 
     # --- answers
 
     def answer_fields(self, exchange: Exchange) -> bytes:
         """Decides whether the connection goes on after this answer."""
-        if not exchange.complete or self.server.draining:
+        self._answers_left -= 1
+        if self._answers_left <= 0 or not exchange.complete or self.server.draining:
             exchange.keep = False
         return answer_fields(exchange)
 
@@ -181,7 +202,8 @@ class ClientConnection(RequestReader):
         exchange.backlog.clear()
         exchange.discard = True
         pending = exchange.has_body and not exchange.complete
-        if self.server.draining or (pending and not discardable(exchange)):
+        self._answers_left -= 1
+        if self._answers_left <= 0 or self.server.draining or (pending and not discardable(exchange)):
             exchange.keep = False
         exchange.error = error
         exchange.status = error.status
@@ -202,6 +224,7 @@ class ClientConnection(RequestReader):
             self.abort(exchange, error.code)
         else:
             self.refuse(exchange, error)
+            exchange.client = None  # the gate, or a connection, may yet come with an answer
 
     def finished(self, exchange: Exchange) -> None:
         """The answer is on its way, whole: the next request's turn."""
@@ -223,7 +246,7 @@ class ClientConnection(RequestReader):
         if self._advancing:
             return
         self._advancing = True
-        while self.queue and self.current is None and self.transport is not None:
+        while self.queue and self.current is None and self.transport is not None and not self.write_paused:
             self.begin(self.queue.popleft())
         self._advancing = False
         self.regulate()
@@ -236,8 +259,7 @@ class ClientConnection(RequestReader):
         if clean or not self.transport.can_write_eof():
             self.transport.close()
             return
-        self._lingering = True
-        self.active = time.monotonic()
+        self._lingering = self.active = time.monotonic()
         self.transport.write_eof()
         self.regulate()
 
@@ -245,35 +267,7 @@ class ClientConnection(RequestReader):
         exchange.seconds = time.monotonic() - exchange.begun
         self.server.record(exchange)
 
-    # --- clocks, called by the server's sweep
-
-    def sweep(self, now: float) -> None:
-        """Ends what takes too long; `now` is monotonic."""
-        limits = self.server.timeouts
-        if self._lingering:
-            if now - self.active > LINGER and self.transport is not None:
-                self.transport.abort()
-        elif self.current is not None:
-            self._sweep_exchange(self.current, now)
-        elif self.head_since:
-            if now - self.head_since > limits.head:
-                self.fault(RequestTimeout("the request's head took too long"))
-        elif now - self.active > (limits.body if self.incoming is not None else limits.keep_alive):
-            self.close()
-
-    def _sweep_exchange(self, exchange: Exchange, now: float) -> None:
-        upstream = exchange.upstream
-        if upstream is None:
-            return  # the ledger, the provider and connecting have clocks of their own
-        timeouts = upstream.timeouts
-        if exchange.complete and not exchange.answered:
-            if now - upstream.active > timeouts.response:
-                upstream.timed_out()
-        elif now - max(upstream.active, self.active) > timeouts.idle:
-            if exchange.answered or self._upstream_full:
-                upstream.timed_out()
-            else:
-                self.break_off(exchange, RequestTimeout("the request's body took too long"))
+    # --- the stop
 
     @property
     def busy(self) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.errors import GatewayError, OverLimit
+from gateway.errors import ContentTooLarge, GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import Fields, Kind, listed, values, without
@@ -192,6 +192,13 @@ class Exchange:
         if connection.lower() not in (b"keep-alive", b"close"):
             self.fields = without(self.fields, listed(connection))
 
+    def check_size(self) -> None:
+        """Raises ContentTooLarge where the body is larger than its service takes, or says that it will be."""
+        if self.route is not None:
+            most = self.route.service.max_body
+            if self.bytes_in > most or (self.length or 0) > most:
+                raise ContentTooLarge(f"the body is larger than {most} bytes")
+
     @property
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
@@ -273,6 +280,11 @@ class Exchange:
     def remaining(self) -> int | None:
         outcome = self.outcome
         return None if outcome is None or outcome.limit is None else outcome.remaining
+
+    @property
+    def ledger(self) -> str | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.fallback is None else outcome.fallback.value
 
 
 def span_id() -> bytes:

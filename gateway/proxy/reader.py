@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from gateway.errors import BadRequest, FieldsTooLarge, GatewayError
+from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong
 from gateway.http.fields import REQUEST_KINDS, Kind
 from gateway.http.head import NO_BODY
 from gateway.proxy.exchange import Exchange, Repeat
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.client")
 
-MAX_HEAD = 32 * 1024  # bytes of a request's head; above: 431
-MAX_FIELDS = 100
+MAX_FRAMING = 32 * 1024  # bytes of chunks' sizes, extensions and trailers between two bytes of a body
 MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
 MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
 LESSONS = 16  # heads learnt in vain, one after the other, before it is given up
@@ -37,9 +36,9 @@ class RequestReader(asyncio.Protocol, ABC):
 
     __slots__ = (
         "_fed",
-        "_head_bytes",
         "_latest",
         "_lessons",
+        "_overhead",
         "_parser",
         "_repeat",
         "_stopped",
@@ -51,6 +50,7 @@ class RequestReader(asyncio.Protocol, ABC):
         "queue",
         "server",
         "transport",
+        "write_paused",
     )
 
     def __init__(self, server: Server) -> None:
@@ -61,8 +61,9 @@ class RequestReader(asyncio.Protocol, ABC):
         self.current: Exchange | None = None
         self.queue: deque[Exchange] = deque()
         self.active = time.monotonic()
+        self.write_paused = False  # the client takes no more, so no more is begun
         self.head_since = 0.0  # monotonic; 0: no head is being read
-        self._head_bytes = 0  # read while a head was incomplete
+        self._overhead = 0  # bytes read since the last head's end, or a body's last byte
         self._fed = 0  # the size of the last read
         self._parser = httptools.HttpRequestParser(self)
         self._stopped = False  # nothing more is parsed
@@ -99,23 +100,24 @@ class RequestReader(asyncio.Protocol, ABC):
     # --- bytes
 
     def data_received(self, data: bytes) -> None:
-        self.active = time.monotonic()
+        before, self.active = self.active, time.monotonic()
         if self._stopped or (self.incoming is None and self._repeats(data)):
             return
         alone = self.incoming is None
         self._fed = len(data)
-        if self.head_since or alone:
-            self._head_bytes += len(data)
+        self._overhead += len(data)
         self._parse(data)
-        if alone and self.incoming is None and len(data) <= MAX_REPEAT and self._lessons < LESSONS:
-            self._learn(data)
+        if alone and self.incoming is None:
+            if self._overhead:  # empty lines, which are no request and no sign of life (RFC 9112 2.2)
+                self.active = before
+            elif len(data) <= MAX_REPEAT and self._lessons < LESSONS:
+                self._learn(data)
 
     def _parse(self, data: bytes) -> None:
         while data:
             try:
                 self._parser.feed_data(data)
-                if self.head_since and self._head_bytes > MAX_HEAD:
-                    raise FieldsTooLarge(f"the head is larger than {MAX_HEAD} bytes")
+                self._check_overhead()
             except httptools.HttpParserUpgrade as upgrade:  # no protocol is switched: what follows is the next request
                 data = b"" if self._stopped else data[upgrade.args[0] :]
                 continue
@@ -124,6 +126,14 @@ class RequestReader(asyncio.Protocol, ABC):
             except GatewayError as error:
                 self.fault(error)
             return
+
+    def _check_overhead(self) -> None:
+        most = self.server.limits.head if self.head_since or self.incoming is None else MAX_FRAMING
+        if self._overhead > most:
+            self._overhead = 0
+            if self.head_since:
+                raise FieldsTooLarge(f"the head is larger than {most} bytes")
+            raise BadRequest(f"more than {most} bytes are neither a head nor a body")
 
     # A keep-alive client repeats its fields. What equals the last head, byte for byte from the second line on, means
     # the same: it is not parsed again. Only whole requests without a body take this way.
@@ -135,6 +145,8 @@ class RequestReader(asyncio.Protocol, ABC):
         line = data[: -len(repeat.block)].split(b" ") if data.endswith(repeat.block) else ()
         if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY:
             self._repeat = None
+            return False
+        if len(line[1]) > self.server.limits.target:
             return False
         exchange = self.new_exchange()
         exchange.repeat(repeat, line[0], line[1])
@@ -194,8 +206,11 @@ class RequestReader(asyncio.Protocol, ABC):
         self.head_since = self.active
 
     def on_url(self, url: bytes) -> None:
-        assert self.incoming is not None
-        self.incoming.target += url
+        exchange = self.incoming
+        assert exchange is not None
+        exchange.target += url
+        if len(exchange.target) > self.server.limits.target:
+            raise TargetTooLong(f"the target is longer than {self.server.limits.target} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.head_since:
@@ -218,18 +233,19 @@ class RequestReader(asyncio.Protocol, ABC):
         exchange = self.incoming
         assert exchange is not None
         self.head_since = 0.0
-        if max(self._head_bytes, self._fed) > MAX_HEAD and exchange.head_size() > MAX_HEAD:
-            raise FieldsTooLarge(f"the head is larger than {MAX_HEAD} bytes")
-        self._head_bytes = 0
-        if len(exchange.fields) > 4 * MAX_FIELDS:
-            raise FieldsTooLarge(f"more than {MAX_FIELDS} header fields")
+        limits = self.server.limits
+        if max(self._overhead, self._fed) > limits.head and exchange.head_size() > limits.head:
+            raise FieldsTooLarge(f"the head is larger than {limits.head} bytes")
+        self._overhead = 0
+        if len(exchange.fields) // 4 + len(exchange.special) + len(exchange.hosts) > limits.fields:
+            raise FieldsTooLarge(f"more than {limits.fields} header fields")
         parser = self._parser
         exchange.read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
         self._latest = exchange
         self._serve(exchange)
 
     def _serve(self, exchange: Exchange) -> None:
-        if self.current is None and not self.queue:
+        if self.current is None and not self.queue and not self.write_paused:
             self.begin(exchange)
         else:
             self.queue.append(exchange)
@@ -239,13 +255,17 @@ class RequestReader(asyncio.Protocol, ABC):
         exchange = self.incoming
         assert exchange is not None
         exchange.bytes_in += len(data)
+        self._overhead = 0
         if not exchange.discard:
+            if exchange.chunked:
+                exchange.check_size()
             self.pass_on(exchange, b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
 
     def on_message_complete(self) -> None:
         exchange, self.incoming = self.incoming, None
         assert exchange is not None
         exchange.complete = True
+        self._overhead = 0
         if exchange.chunked and not exchange.discard:
             self.pass_on(exchange, b"0\r\n\r\n")
         if self.server.draining or not exchange.keep:

@@ -6,27 +6,18 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import inf
 
 from gateway.gate import Gate
-from gateway.model import Service
+from gateway.model import ClientLimits, ClientTimeouts, Service
 from gateway.proxy.client import ClientConnection
+from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.pool import Pool
 
 SWEEP = 0.25  # seconds between looks at the clocks
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
 TICK = 0.02  # seconds between looks at what is still in flight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientTimeouts:
-    """Seconds a client may take: for a head, between bytes of a refused body, between requests."""
-
-    head: float = 10.0
-    body: float = 30.0
-    keep_alive: float = 75.0
 
 
 class Server:
@@ -38,12 +29,19 @@ class Server:
         pools: Mapping[Service, Pool],
         record: Callable[[Exchange], None],
         timeouts: ClientTimeouts | None = None,
+        limits: ClientLimits | None = None,
+        memory_is_high: Callable[[], bool] = bool,
     ) -> None:
-        """`record` gets each exchange once, after its last byte, also on failure."""
+        """`record` gets each exchange once, after its last byte, also on failure. Memory is looked at every second."""
         self.gate = gate
         self.pools = pools
         self.record = record
         self.timeouts = timeouts or ClientTimeouts()
+        self.limits = limits or ClientLimits()
+        self.memory_is_high = memory_is_high
+        self.shedding = False  # requests are refused for want of memory
+        self.crowd = Crowd()
+        self.slow_readers = 0  # that were cut
         self.connections: set[ClientConnection] = set()
         self.draining = False
         self._listeners: dict[socket.socket, asyncio.Server] = {}
@@ -75,6 +73,7 @@ class Server:
             connection.sweep(now)
         self._sweeps += 1
         if self._sweeps % 4 == 0:
+            self.shedding = self.memory_is_high()
             for pool in set(self.pools.values()):
                 pool.sweep(now)
                 pool.reload_certificates()
@@ -82,7 +81,7 @@ class Server:
 
     async def drain(self, seconds: float, grace: float = GRACE) -> int:
         """Takes no connection, finishes requests in flight, closes; returns how many had to be cut."""
-        self._deadline = time.monotonic() + grace + seconds
+        self._deadline = min(self._deadline, time.monotonic() + grace + seconds)
         self.draining = True
         await asyncio.sleep(0)  # one more look at the sockets: who has connected is served
         for sock in list(self._listeners):

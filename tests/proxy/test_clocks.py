@@ -5,7 +5,7 @@ import time
 
 from rigs.proxy import answering, echo, proxy_before, read_answer, read_head
 
-from gateway.proxy.server import ClientTimeouts
+from gateway.model import ClientTimeouts
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -41,11 +41,11 @@ async def test_a_body_that_stalls_is_408_and_the_service_is_told() -> None:
         except (asyncio.IncompleteReadError, ConnectionError):
             aborted.set()
 
-    async with proxy_before(script) as proxy:
-        proxy.pool.timeouts = proxy.pool.timeouts.__class__(idle=0.05)
+    async with proxy_before(script, timeouts=ClientTimeouts(body=0.05)) as proxy:
         answer = await proxy.talk(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf", until_close=True)
         await asyncio.wait_for(aborted.wait(), 5)
     assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"body_too_slow"' in answer
 
 
 async def test_idle_upstream_connections_are_closed_before_their_peer_would() -> None:

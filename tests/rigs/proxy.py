@@ -10,10 +10,23 @@ from dataclasses import dataclass, field
 
 from gateway.errors import GatewayError
 from gateway.gate import Admission, Ask, Subscription
-from gateway.model import Application, ClientTls, Identity, Plan, Route, Rule, Service, Target, Timeouts, Upstream
+from gateway.model import (
+    Application,
+    ClientLimits,
+    ClientTimeouts,
+    ClientTls,
+    Identity,
+    Plan,
+    Route,
+    Rule,
+    Service,
+    Target,
+    Timeouts,
+    Upstream,
+)
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.pool import Pool
-from gateway.proxy.server import ClientTimeouts, Server
+from gateway.proxy.server import Server
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -114,9 +127,14 @@ def service_at(port: int, **settings: object) -> Service:
 
 @asynccontextmanager
 async def proxy_before(
-    script: Script, *, timeouts: ClientTimeouts | None = None, ssl: object = None, **settings: object
+    script: Script,
+    *,
+    timeouts: ClientTimeouts | None = None,
+    limits: ClientLimits | None = None,
+    ssl: object = None,
+    **settings: object,
 ) -> AsyncIterator[Proxy]:
-    """A proxy before an upstream that handles each of its connections by `script`."""
+    """A proxy before an upstream that handles each of its connections by `script`; settings are the service's."""
     proxy: Proxy
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -137,7 +155,7 @@ async def proxy_before(
     pool = Pool(service.upstream, asyncio.get_running_loop())
     gate = OpenGate(service)
     records: list[Exchange] = []
-    server = Server(gate, {service: pool}, records.append, timeouts)
+    server = Server(gate, {service: pool}, records.append, timeouts, limits)
     sock = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(sock.getsockname()[1], server, gate, pool, records)
     await server.listen(sock)
