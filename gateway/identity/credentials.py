@@ -25,6 +25,7 @@ class Ask(Protocol):
     """What extraction needs of a request. `query` is as sent, without `?`."""
 
     query: bytes
+    peer: str  # the client's address
 
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""

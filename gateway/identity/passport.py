@@ -18,11 +18,12 @@ from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from gateway.identity.api_keys import ApiKeys, mistyped
 from gateway.identity.cache import TokenCache
 from gateway.identity.credentials import Ask, Extractor, Presented
+from gateway.identity.floods import Floods
 from gateway.identity.keyring import Sleep
 from gateway.identity.provider import Answer, Provider
 from gateway.identity.refusals import Challenges, Invalid, InvalidToken, Reporter
 from gateway.identity.token import Token, parse
-from gateway.model import Application, Identity, KeyPlace, Oidc, Service
+from gateway.model import Application, Identity, KeyPlace, Oidc, Rate, Service
 
 PAIRS = 20_000  # combinations of token and key remembered
 
@@ -49,11 +50,17 @@ class Passport:
         providers: Mapping[str, Oidc],
         applications: Iterable[Application],
         *,
+        tolerance: Rate | None = None,
+        before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
     ) -> None:
-        """`clock` in Unix seconds. Raises ValueError for a key's bad digest, OSError for a CA that cannot be read."""
+        """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
+        Providers that have not changed since `before` go on, with keys and known tokens.
+
+        Raises ValueError for a key's bad digest, OSError for a CA that cannot be read.
+        """
         log = log or logging.getLogger("gateway.identity")
         self._clock = clock
         self._keys = ApiKeys(applications)
@@ -66,6 +73,7 @@ class Passport:
         """Ask every provider for its keys once, together; those that are away are asked on in the background."""
         await asyncio.gather(*(provider.start() for provider in self._providers.values()))
 
+        self._floods = Floods(tolerance, clock)
     async def close(self) -> None:
         """Stop the background work; whoever waits is answered."""
         await asyncio.gather(*(provider.close() for provider in self._providers.values()))
@@ -87,11 +95,11 @@ class Passport:
         try:
             return self._identify(desk, ask, done)
         except Invalid as error:
-            raise self._refusal(desk, error) from error
+            raise self._refusal(desk, ask, error) from error
 
     def _identify(self, desk: Desk, ask: Ask, done: Done) -> Identity | None:
         presented = desk.extract(ask)
-        key = self._key(presented)
+        key = self._key(presented, ask.peer)
         places: set[KeyPlace | str] = {place for place, _ in presented.keys}
         if presented.token is None:
             _require_line(desk, places)
@@ -102,11 +110,12 @@ class Passport:
             token = parse(presented.token)
             provider = _issuer(desk, token)
             _require_line(desk, places | {provider.name})
-            identity = provider.verify(token, digest, lambda answer: done(self._concluded(desk, answer, key)))
+            identity = provider.verify(token, digest, lambda answer: done(self._concluded(desk, ask, answer, key)))
         return None if identity is None else self._combined(identity, key)
 
     def _recall(self, desk: Desk, places: set[KeyPlace | str], digest: bytes) -> Identity | None:
         now = self._clock()
+            self._floods.check(ask.peer)
         for provider in desk.providers:
             identity = provider.cache.get(digest, now)
             if identity is not None:
@@ -114,7 +123,7 @@ class Passport:
                 return identity
         return None
 
-    def _key(self, presented: Presented) -> Identity | None:
+    def _key(self, presented: Presented, peer: str) -> Identity | None:
         """The identity of the presented keys, which must all be of one application."""
         found = None
         for _, key in presented.keys:
@@ -127,9 +136,10 @@ class Passport:
             found = found or identity
         return found
 
-    def _concluded(self, desk: Desk, answer: Answer, key: Identity | None) -> Identity | GatewayError:
+    def _concluded(self, desk: Desk, ask: Ask, answer: Answer, key: Identity | None) -> Identity | GatewayError:
+                self._floods.check(peer)
         if isinstance(answer, Invalid):
-            return self._refusal(desk, answer)
+            return self._refusal(desk, ask, answer)
         return self._combined(answer, key) if isinstance(answer, Identity) else answer
 
     def _combined(self, token: Identity, key: Identity | None) -> Identity:
@@ -145,7 +155,8 @@ class Passport:
             self._pairs[pair] = both
         return both
 
-    def _refusal(self, desk: Desk, error: Invalid) -> GatewayError:
+    def _refusal(self, desk: Desk, ask: Ask, error: Invalid) -> GatewayError:
+        self._floods.refused(ask.peer, error.code)
         self._reporter.refused(desk.service, error.code, error.detail, error.hint)
         if error.code == "credentials_ambiguous":
             return BadRequest(error.detail, code=error.code)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.errors import GatewayError
 from gateway.identity.passport import Passport
-from gateway.model import Accept, Application, Identity, KeyPlace, Oidc, Service, Target, Upstream
+from gateway.model import Accept, Application, Identity, KeyPlace, Oidc, Rate, Service, Target, Upstream
 
 NOW = 1_800_000_000.0
 
@@ -229,9 +229,11 @@ def opened(issuer: Issuer, clock: Clock, naps: Naps) -> Opened:
     """A started passport of the issuer: `async with opened(application, …, internal_url=…) as passport`."""
 
     @asynccontextmanager
-    async def make(*applications: Application, **changed: Any) -> AsyncIterator[Passport]:
+    async def make(
+        *applications: Application, tolerance: Rate | None = None, **changed: Any
+    ) -> AsyncIterator[Passport]:
         oidc = Oidc(**{"name": "keycloak", "issuer": issuer.issuer, "audience": ("gateway",), **changed})
-        passport = Passport({"keycloak": oidc}, applications, clock=clock, sleep=naps)
+        passport = Passport({"keycloak": oidc}, applications, tolerance=tolerance, clock=clock, sleep=naps)
         await passport.start()
         try:
             yield passport
