@@ -51,13 +51,11 @@ class Passport:
         applications: Iterable[Application],
         *,
         tolerance: Rate | None = None,
-        before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
     ) -> None:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
-        Providers that have not changed since `before` go on, with keys and known tokens.
 
         Raises ValueError for a key's bad digest, OSError for a CA that cannot be read.
         """
@@ -66,6 +64,7 @@ class Passport:
         self._keys = ApiKeys(applications)
         self._providers = {name: Provider(oidc, clock=clock, sleep=sleep, log=log) for name, oidc in providers.items()}
         self._reporter = Reporter(log, clock)
+        self._floods = Floods(tolerance, clock)
         self._desks: dict[Service, Desk] = {}
         self._pairs: dict[tuple[Identity, Identity], Identity] = {}
 
@@ -73,7 +72,6 @@ class Passport:
         """Ask every provider for its keys once, together; those that are away are asked on in the background."""
         await asyncio.gather(*(provider.start() for provider in self._providers.values()))
 
-        self._floods = Floods(tolerance, clock)
     async def close(self) -> None:
         """Stop the background work; whoever waits is answered."""
         await asyncio.gather(*(provider.close() for provider in self._providers.values()))
@@ -107,6 +105,7 @@ class Passport:
         digest = sha256(presented.token).digest()
         identity = self._recall(desk, places, digest)
         if identity is None:
+            self._floods.check(ask.peer)
             token = parse(presented.token)
             provider = _issuer(desk, token)
             _require_line(desk, places | {provider.name})
@@ -115,7 +114,6 @@ class Passport:
 
     def _recall(self, desk: Desk, places: set[KeyPlace | str], digest: bytes) -> Identity | None:
         now = self._clock()
-            self._floods.check(ask.peer)
         for provider in desk.providers:
             identity = provider.cache.get(digest, now)
             if identity is not None:
@@ -129,6 +127,7 @@ class Passport:
         for _, key in presented.keys:
             identity = self._keys.find(key)
             if identity is None:
+                self._floods.check(peer)
                 detail = "the API key is mistyped or cut off" if mistyped(key) else "the API key is not valid"
                 raise Invalid("api_key_invalid", detail)
             if found is not None and found.application != identity.application:
@@ -137,7 +136,6 @@ class Passport:
         return found
 
     def _concluded(self, desk: Desk, ask: Ask, answer: Answer, key: Identity | None) -> Identity | GatewayError:
-                self._floods.check(peer)
         if isinstance(answer, Invalid):
             return self._refusal(desk, ask, answer)
         return self._combined(answer, key) if isinstance(answer, Identity) else answer
