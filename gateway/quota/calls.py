@@ -227,7 +227,7 @@ class Call:
             bank = words[place + DONE] & 1
             other = 1 - bank
             back = words[place + SENT_BACK]
-            reported = words[place + SENT_USED] - words[place + TOLD + bank]
+            reported = max(0, words[place + SENT_USED] - words[place + TOLD + bank])  # less is a return, done or not
             words[place + LEASED + other] = words[place + LEASED + bank] - back
             words[place + TOLD + other] = words[place + SENT_USED]
             words[place + TOLD_APART + other] = words[place + TOLD_APART + bank] - reported

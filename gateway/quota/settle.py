@@ -150,7 +150,7 @@ def share_of(legacy: Legacy, last: str, fence: Fence, late: float) -> Share:
         )
     if late < REMEMBERED / 2 and legacy.sent_epoch in (fence.epoch, *fence.intact):
         return base  # it was not done, and will not be
-    reported = legacy.sent_used - legacy.told
+    reported = max(0, legacy.sent_used - legacy.told)  # less is a return, done or not
     return Share(
         legacy,
         legacy.used - legacy.sent_used,
