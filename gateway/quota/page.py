@@ -36,6 +36,8 @@ TOLD_APART = 12  # and 13
 SENT_EPOCH = 14  # of the store, at that call
 TAKEN = 15  # 1: the cell is in use
 
+NOTHING = memoryview(bytes(WORDS * 8)).cast("q")
+
 _header = struct.Struct("<q32s")  # the last call's number, the process
 _number = struct.Struct("<q")
 _length = struct.Struct("<H")
@@ -85,8 +87,7 @@ class Page:
             cell = self._next
             self._next += 1
         place = cell * WORDS
-        for word in range(place, place + WORDS):
-            self.words[word] = 0
+        self.words[place : place + WORDS] = NOTHING
         start = TEXT_AT + cell * TEXT
         _length.pack_into(self._map, start, len(text))
         self._texts[start + _length.size : start + _length.size + len(text)] = text

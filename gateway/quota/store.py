@@ -100,8 +100,9 @@ class StoreLedger:
         for timer in self._timers:
             timer.cancel()
         for counter in self._leases.counters:
-            counter.idle = True
-            self._make_ready(counter.scope)
+            if counter.hand or counter.owes(self._leases.page):
+                counter.idle = True
+                self._make_ready(counter.scope)
         for dispatcher in self._dispatchers.values():
             await dispatcher.close()
         if self._moving is not None:

@@ -14,6 +14,7 @@ PREFIX:outboxes                                         the tags of all streams 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote
 
@@ -72,5 +73,6 @@ def _own(prefix: str, tag: str, what: str) -> str:
     return f"{_part(prefix)}:{{{tag}}}:{what}" if tag else f"{_part(prefix)}:{what}"
 
 
+@lru_cache(4096)
 def _part(text: str) -> str:
     return quote(text, safe="/@+", errors="surrogatepass").replace("~", "%7E")
