@@ -40,6 +40,7 @@ class AnswerReader(asyncio.Protocol):
     """Collects in `_out` what the client gets; `_done` once the answer's end was seen."""
 
     __slots__ = (
+        "_barren",
         "_body_until_close",
         "_bodyless",
         "_chunked",
@@ -73,6 +74,7 @@ class AnswerReader(asyncio.Protocol):
         self._keep = True
         self._in_head = True
         self._head_bytes = self._interim = 0
+        self._barren = 0  # bytes since the head, or the last of the body
         self._length: bytes | None = None
         self._listed: set[bytes] | None = None
 
@@ -200,6 +202,7 @@ class AnswerReader(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self._done:
             raise AnswerError("it has a body that it must not have")
+        self._barren = 0
         if self._chunked:
             self._out += (b"%x\r\n" % len(data), data, b"\r\n")
         else:

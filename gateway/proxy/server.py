@@ -30,15 +30,14 @@ class Server:
         record: Callable[[Exchange], None],
         timeouts: ClientTimeouts | None = None,
         limits: ClientLimits | None = None,
-        memory_is_high: Callable[[], bool] = bool,
     ) -> None:
-        """`record` gets each exchange once, after its last byte, also on failure. Memory is looked at every second."""
+        """`record` gets each exchange once, after its last byte, also on failure."""
         self.gate = gate
         self.pools = pools
         self.record = record
         self.timeouts = timeouts or ClientTimeouts()
         self.limits = limits or ClientLimits()
-        self.memory_is_high = memory_is_high
+        self._memory_is_high: Callable[[], bool] = bool
         self.shedding = False  # requests are refused for want of memory
         self.crowd = Crowd()
         self.slow_readers = 0  # that were cut
@@ -67,13 +66,21 @@ class Server:
         for pool in left:
             pool.close()
 
+    def bound(self, limits: ClientLimits, timeouts: ClientTimeouts, memory_is_high: Callable[[], bool]) -> None:
+        """What clients may take from now on. Memory is looked at every second."""
+        self.limits, self.timeouts, self._memory_is_high = limits, timeouts, memory_is_high
+
+    def refused_connections(self) -> dict[str, int]:
+        """Connections that a limit refused or cut, by reason, since the start; `unanswered` are among the refused."""
+        return {**self.crowd.refused, "slow_reader": self.slow_readers}
+
     def _sweep(self) -> None:
         now = time.monotonic()
         for connection in list(self.connections):
             connection.sweep(now)
         self._sweeps += 1
         if self._sweeps % 4 == 0:
-            self.shedding = self.memory_is_high()
+            self.shedding = self._memory_is_high()
             for pool in set(self.pools.values()):
                 pool.sweep(now)
                 pool.reload_certificates()

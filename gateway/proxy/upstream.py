@@ -148,6 +148,8 @@ class UpstreamConnection(AnswerReader):
             self._parser.feed_data(data)
             if self._in_head and self._head_bytes > MAX_HEAD:
                 raise AnswerError("its head is too large")
+            if not self._out and not self._in_head:
+                self._count_barren(len(data))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, AnswerError) as error:
             self._keep = False
             if not self._done:
@@ -158,6 +160,12 @@ class UpstreamConnection(AnswerReader):
         self._flush(exchange)
         if self._done:
             self._finish(exchange)
+
+    def _count_barren(self, size: int) -> None:
+        """Chunks' sizes, extensions and trailers are bounded where nothing comes of them."""
+        self._barren += size
+        if self._barren > MAX_HEAD:
+            raise AnswerError("its chunks or trailers are too large")
 
     def _flush(self, exchange: Exchange) -> None:
         out = self._out

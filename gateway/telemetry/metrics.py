@@ -32,6 +32,7 @@ class Delta(TypedDict):
     ledger_seconds: tuple[float, list[int]]
     cpu_seconds: float
     log_lines_dropped: int
+    refused_connections: dict[str, int]  # reason → how many
     connections: int  # gauge
     upstream_connections: list[tuple[str, str, int]]  # gauge: upstream, state, how many
     resident_bytes: int  # gauge
@@ -80,6 +81,7 @@ class Metrics:
         self._ledger_calls = {"ok": 0, "failed": 0}
         self._cpu = 0.0
         self._dropped = 0
+        self._refused: Mapping[str, int] = {}
         self.watch()
 
     def watch(
@@ -88,11 +90,14 @@ class Metrics:
         connections: Callable[[], int] = int,
         upstream_connections: Callable[[], Connections] = dict,
         log_lines_dropped: Callable[[], int] = int,
+        refused_connections: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """Read these at each drain: clients' connections, upstreams' connections, log lines lost since the start."""
+        """Read these at each drain: clients' connections, upstreams' connections; since the start, log lines lost,
+        and connections refused by reason."""
         self._connections = connections
         self._upstream_connections = upstream_connections
         self._log_lines_dropped = log_lines_dropped
+        self._refused_connections = refused_connections
 
     def observe(self, record: Record) -> None:
         """Count a finished request; its time apart from the upstream's is the gateway's own."""
@@ -118,7 +123,7 @@ class Metrics:
 
     def drain(self) -> Delta:
         """What happened since the last drain."""
-        cpu, dropped = time.process_time(), self._log_lines_dropped()
+        cpu, dropped, refused = time.process_time(), self._log_lines_dropped(), self._refused_connections()
         delta = Delta(
             requests=self._drain_requests(),
             gateway_seconds=_drain(self._gateway),
@@ -127,12 +132,14 @@ class Metrics:
             ledger_seconds=self._ledger.drain(),
             cpu_seconds=cpu - self._cpu,
             log_lines_dropped=dropped - self._dropped,
+            refused_connections={reason: n - self._refused.get(reason, 0) for reason, n in refused.items()},
             connections=self._connections(),
             upstream_connections=[(name, state, n) for (name, state), n in self._upstream_connections().items()],
             resident_bytes=resident_bytes(),
         )
         self._ledger_calls = {"ok": 0, "failed": 0}
-        self._cpu, self._dropped = cpu, dropped
+        self._down_admissions = {"open": 0, "local": 0}
+        self._cpu, self._dropped, self._refused = cpu, dropped, refused
         return delta
 
     def _add(self, key: tuple[str | None, str | None, int, str]) -> Series:

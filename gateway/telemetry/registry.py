@@ -56,6 +56,7 @@ class Registry(Collector):
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
         self._cpu_seconds = 0.0
         self._dropped = 0
+        self._refused: Counter[str] = Counter()
         self._restarts = 0
         self._gauges: dict[str, Delta] = {}  # the latest of each worker
         self._collectors = CollectorRegistry()
@@ -75,6 +76,7 @@ class Registry(Collector):
         self._ledger_seconds.add(*delta["ledger_seconds"])
         self._cpu_seconds += delta["cpu_seconds"]
         self._dropped += delta["log_lines_dropped"]
+        self._refused.update(delta["refused_connections"])
         self._gauges[worker] = delta
 
     def worker_gone(self, worker: str, *, restarted: bool) -> None:
@@ -145,6 +147,8 @@ class Registry(Collector):
         yield family
         clients = sum(gauges["connections"] for gauges in self._gauges.values())
         yield GaugeMetricFamily("gateway_connections", "Connections of clients.", clients)
+        text = "Connections of clients that a limit refused or cut; unanswered ones are counted as refused too."
+        yield counter("gateway_refused_connections_total", text, ("reason",), self._refused)
 
     def _processes(self) -> Iterator[Metric]:
         counters = {

@@ -59,6 +59,15 @@ def test_a_request_that_asked_no_upstream_has_no_upstream_time(finished: Callabl
     assert buckets(delta["gateway_seconds"]["orders"]) == {float("inf"): 1}
 
 
+def test_refused_connections_are_told_as_differences() -> None:
+    refused = {"connections": 0, "slow_reader": 2}
+    metrics = Metrics()
+    metrics.watch(refused_connections=lambda: dict(refused))
+    assert metrics.drain()["refused_connections"] == {"connections": 0, "slow_reader": 2}
+    refused["connections"] = 5
+    assert metrics.drain()["refused_connections"] == {"connections": 5, "slow_reader": 0}
+
+
 def test_a_clock_that_disagrees_with_itself_never_lowers_a_sum(finished: Callable[..., Any]) -> None:
     metrics = Metrics()
     metrics.observe(finished(seconds=0.01, upstream_seconds=0.02))

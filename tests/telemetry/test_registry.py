@@ -47,6 +47,7 @@ def busy(finished: Callable[..., Any]) -> Registry:
             connections=lambda: 5,
             upstream_connections=lambda: {("orders", "open"): 3, ("orders", "idle"): 2},
             log_lines_dropped=lambda: 4,
+            refused_connections=lambda: {"connections": 7},
         )
         deliver(metrics, registry, worker)
     return registry
@@ -60,6 +61,7 @@ def test_workers_counts_are_added_up(busy: Registry) -> None:
     assert value(busy, "gateway_ledger_calls_total", result="ok") == 2
     assert value(busy, "gateway_ledger_calls_total", result="failed") == 0
     assert value(busy, "gateway_access_log_dropped_total") == 8
+    assert value(busy, "gateway_refused_connections_total", reason="connections") == 14
 
 
 def test_histograms_are_cumulative(busy: Registry) -> None:
