@@ -5,11 +5,13 @@ Fields travel as one flat list, `[name, b": ", value, b"\\r\\n", …]`, ready to
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 Fields = list[bytes]
 
 MEMO = 4096  # distinct names remembered
+WHITESPACE = b" \t"  # around values (RFC 9110 5.6.3)
 
 
 class Kind(IntEnum):
@@ -40,6 +42,11 @@ HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
 )
 IDENTITY = (b"x-application-id", b"x-plan", b"x-subject")
 FORWARDING = (b"forwarded", b"x-real-ip")
+END_TO_END = (
+    frozenset(  # never removed for Connection's sake: no sender may list them, and a service must not miss them
+        (b"authorization", b"cookie", b"cache-control", b"content-type", b"content-encoding", b"range")
+    )
+)
 FRAMING = {
     b"content-length": Kind.CONTENT_LENGTH,
     b"transfer-encoding": Kind.TRANSFER_ENCODING,
@@ -61,6 +68,9 @@ _RESPONSE: dict[bytes, Kind] = {
 }
 
 
+_folded = re.compile(rb"[^a-z0-9]").sub  # some servers make one sign of all (RFC 3875 4.1.18)
+
+
 class Kinds(dict[bytes, Kind]):
     """A field's kind by its name as sent; remembers the lower case and the verdict of each spelling."""
 
@@ -72,15 +82,15 @@ class Kinds(dict[bytes, Kind]):
     def __missing__(self, name: bytes) -> Kind:
         kind = self._known.get(name)
         if kind is None:
-            kind = Kind.DROP if self._request and not is_plain(name) else Kind.PASS
+            kind = Kind.DROP if self._request and not self._is_plain(name) else Kind.PASS
         if len(self) < MEMO:
             self[name] = kind
         return kind
 
-
-def is_plain(name: bytes) -> bool:
-    """False for names that a service may take for the gateway's: X-Forwarded-…, any with `_` (CGI folds it to `-`)."""
-    return b"_" not in name and not name.startswith(b"x-forwarded-")
+    def _is_plain(self, name: bytes) -> bool:
+        """False for names that a service may take for the gateway's: X-Forwarded-…, or by CGI's folding of signs."""
+        folded = _folded(b"-", name)
+        return b"_" not in name and folded not in self._known and not folded.startswith(b"x-forwarded-")
 
 
 REQUEST_KINDS = Kinds(_REQUEST, request=True)
@@ -103,4 +113,4 @@ def without(fields: Fields, names: set[bytes]) -> Fields:
 
 def listed(connection: bytes) -> set[bytes]:
     """The names in a Connection field's value (RFC 9110 7.6.1), in lower case."""
-    return {token.strip().lower() for token in connection.split(b",")}
+    return {token.strip(WHITESPACE) for token in connection.lower().split(b",")}

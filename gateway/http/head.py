@@ -15,7 +15,7 @@ from gateway.http.path import normalise
 REFUSED_METHODS = frozenset((b"CONNECT", b"TRACE", b"PRI"))  # tunnels, reflection, HTTP/2's preface
 NO_BODY = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE"))
 IDEMPOTENT = NO_BODY | {b"PUT"}  # RFC 9110 9.2.2, TRACE aside
-_ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -38,15 +38,15 @@ def address(method: bytes, target: bytes, hosts: list[bytes], version: str) -> A
         raise BadRequest("exactly one Host field is needed")
     host = hosts[0] if hosts else b""
     if not target.startswith(b"/"):
-        host, target = absolute(target, host)
+        host, target = absolute(target, hosts)
     path, query = normalise(target)
     return Address(parse_host(host)[0] if host else b"", path, query)
 
 
-def absolute(target: bytes, host: bytes) -> tuple[bytes, bytes]:
+def absolute(target: bytes, hosts: list[bytes]) -> tuple[bytes, bytes]:
     """An absolute-form target as (host, origin-form); its authority must be the Host field's (RFC 9112 3.2.2)."""
     found = _ABSOLUTE.fullmatch(target)
-    if found is None or (host and found[1].lower() != host.lower()):
+    if found is None or any(found[1].lower() != host.lower() for host in hosts):
         raise BadRequest("the request target is not a path, or names another host")
     rest: bytes = found[2]
     return found[1], rest if rest.startswith(b"/") else b"/" + rest

@@ -126,7 +126,7 @@ class ClientConnection(TimedReader):
 
     def _admitted(self, exchange: Exchange, admission: Admission) -> None:
         exchange.admission = admission
-        if exchange.expect and not exchange.complete and self.transport is not None:
+        if exchange.expect and exchange.has_body and not exchange.complete and self.transport is not None:
             self.transport.write(answers.CONTINUE)
         exchange.pools[admission.route.service].dispatch(exchange)
 
@@ -234,7 +234,7 @@ class ClientConnection(TimedReader):
         if self.transport is None:
             return
         if not exchange.keep:
-            self._end(clean=exchange.complete)
+            self._end(clean=exchange.complete and not self._excess)
             return
         if self.queue:
             self.advance()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gateway.errors import ContentTooLarge, GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http import head
-from gateway.http.fields import Fields, Kind, listed, values, without
+from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
 from gateway.http.ratelimit import limit_fields, policy_of
 from gateway.model import Outcome, Route, Service
 
@@ -190,7 +190,9 @@ class Exchange:
 
     def _remove_listed(self, connection: bytes) -> None:
         if connection.lower() not in (b"keep-alive", b"close"):
-            self.fields = without(self.fields, listed(connection))
+            names = listed(connection)
+            self.keep = self.keep and b"close" not in names  # also beside keep-alive (RFC 9112 9.3)
+            self.fields = without(self.fields, names - END_TO_END)
 
     def check_size(self) -> None:
         """Raises ContentTooLarge where the body is larger than its service takes, or says that it will be."""

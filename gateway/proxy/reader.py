@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import httptools
 
 from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong
-from gateway.http.fields import REQUEST_KINDS, Kind
+from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind
 from gateway.http.head import NO_BODY
+from gateway.http.parser import RequestParser
 from gateway.proxy.exchange import Exchange, Repeat
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class RequestReader(asyncio.Protocol, ABC):
     """`incoming` is being parsed, `current` is being served, `queue` holds pipelined requests between them."""
 
     __slots__ = (
+        "_excess",
         "_fed",
         "_latest",
         "_lessons",
@@ -65,8 +67,9 @@ class RequestReader(asyncio.Protocol, ABC):
         self.head_since = 0.0  # monotonic; 0: no head is being read
         self._overhead = 0  # bytes read since the last head's end, or a body's last byte
         self._fed = 0  # the size of the last read
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = RequestParser(self)
         self._stopped = False  # nothing more is parsed
+        self._excess = False  # though more has come
         self._latest: Exchange | None = None  # whose head was parsed last
         self._repeat: Repeat | None = None
         self._lessons = 0
@@ -101,7 +104,10 @@ class RequestReader(asyncio.Protocol, ABC):
 
     def data_received(self, data: bytes) -> None:
         before, self.active = self.active, time.monotonic()
-        if self._stopped or (self.incoming is None and self._repeats(data)):
+        if self._stopped:
+            self._excess = True
+            return
+        if self.incoming is None and self._repeats(data):
             return
         alone = self.incoming is None
         self._fed = len(data)
@@ -114,18 +120,16 @@ class RequestReader(asyncio.Protocol, ABC):
                 self._learn(data)
 
     def _parse(self, data: bytes) -> None:
-        while data:
-            try:
-                self._parser.feed_data(data)
-                self._check_overhead()
-            except httptools.HttpParserUpgrade as upgrade:  # no protocol is switched: what follows is the next request
-                data = b"" if self._stopped else data[upgrade.args[0] :]
-                continue
-            except httptools.HttpParserError as error:
-                self.fault(fault_of(error))
-            except GatewayError as error:
-                self.fault(error)
-            return
+        start = 0
+        try:
+            while start < len(data) and not self._stopped:
+                start = self._parser.feed(data, start)
+            self._excess = start < len(data)
+            self._check_overhead()
+        except httptools.HttpParserError as error:
+            self.fault(fault_of(error))
+        except GatewayError as error:
+            self.fault(error)
 
     def _check_overhead(self) -> None:
         most = self.server.limits.head if self.head_since or self.incoming is None else MAX_FRAMING
@@ -217,7 +221,7 @@ class RequestReader(asyncio.Protocol, ABC):
             return  # a trailer: nothing upstream asked for it
         exchange = self.incoming
         assert exchange is not None
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(WHITESPACE)  # the parser took it off the front
         kind = REQUEST_KINDS[name]
         if kind is Kind.PASS:
             exchange.fields += (name, b": ", value, b"\r\n")
@@ -239,8 +243,8 @@ class RequestReader(asyncio.Protocol, ABC):
         self._overhead = 0
         if len(exchange.fields) // 4 + len(exchange.special) + len(exchange.hosts) > limits.fields:
             raise FieldsTooLarge(f"more than {limits.fields} header fields")
-        parser = self._parser
-        exchange.read_head(parser.get_method(), parser.get_http_version(), parser.should_keep_alive())
+        exchange.read_head(*self._parser.start_line())
+        self._parser.framed(exchange.length, chunked=exchange.chunked)
         self._latest = exchange
         self._serve(exchange)
 
@@ -262,6 +266,8 @@ class RequestReader(asyncio.Protocol, ABC):
             self.pass_on(exchange, b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
 
     def on_message_complete(self) -> None:
+        if not self._parser.completed():
+            return
         exchange, self.incoming = self.incoming, None
         assert exchange is not None
         exchange.complete = True

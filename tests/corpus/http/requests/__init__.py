@@ -1,0 +1,9 @@
+"""What clients send."""
+
+from corpus.http.requests import chunks, fields, framing, hops, hosts, lines, sequences
+
+CASES = {
+    f"{room.__name__.rpartition('.')[2]}: {case.name}": case
+    for room in (framing, chunks, lines, fields, hosts, hops, sequences)
+    for case in room.CASES
+}
