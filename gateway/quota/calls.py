@@ -143,7 +143,7 @@ class Call:
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back
         words[place + SENT_ROW] = row
-        units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], back, max(0, want))
+        units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], 0, back, max(0, want))
         return (*counter.entry.row, *units, *counter.entry.tail)
 
     def _shapes(self) -> list[str | int]:

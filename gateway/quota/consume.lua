@@ -24,6 +24,7 @@
 --            drop             Unix seconds at which the counter is forgotten; "" for never
 --            used             units that were used out of those held
 --            apart            units that were admitted without being held
+--            beside           units that were admitted out of what is never leased: the limit is higher by as much
 --            back             units that are returned
 --            want             units to lease ahead, if there are enough
 --            bins             "BIN=UNITS BIN=UNITS…": at how many units each bin is reached
@@ -97,11 +98,13 @@ for i = 1, tonumber(ARGV[9]) do
   local starts, ends = tonumber(argument()), tonumber(argument()) or math.huge
   row.open = starts <= now and now < ends
   counter.drop = argument()
-  local used, apart, back = tonumber(argument()), tonumber(argument()), tonumber(argument())
+  local used, apart = tonumber(argument()), tonumber(argument())
+  local beside, back = tonumber(argument()), tonumber(argument())
   row.want = tonumber(argument())
   row.bins, row.about = argument(), argument()
-  row.reported = used ~= 0 or apart > 0
-  counter.spent = math.max(0, math.min(LARGEST, counter.spent + used + apart))
+  row.reported = used ~= 0 or apart + beside > 0
+  counter.spent = math.max(0, math.min(LARGEST, counter.spent + used + apart + beside))
+  counter.topped = counter.topped + beside
   counter.held = math.max(0, counter.held - used - back)
   rows[i] = row
 end

@@ -106,7 +106,7 @@ class _Books(NamedTuple):
     async def call(self, number: int, shares: list[Share], last: int) -> Answer:
         rows: list[str | int] = [len(shares)]
         for legacy, used, apart, back in shares:
-            rows += (*legacy.entry.row, used, apart, back, 0, *legacy.entry.tail)
+            rows += (*legacy.entry.row, used, apart, 0, back, 0, *legacy.entry.tail)
         rows.append(0)
         counters = [share.legacy.entry.key for share in shares]
         sent = command(self.key, counters, number, 0.0, self.fence, self.outbox, rows, last)

@@ -123,6 +123,14 @@ async def test_what_was_let_in_without_asking_is_spent_beside_what_is_held(books
     assert (await books.call(3, [Row("a", 10)], (1, 1, 1, 1))).granted == [0]
 
 
+async def test_what_came_out_of_what_is_never_leased_takes_nothing_from_the_rest(books: Books) -> None:
+    """A gateway's local share: 10 units, beside 90 that the store hands out."""
+    await books.call(1, [Row("a", 90, beside=4)])
+    answer = await books.call(2, [Row("a", 90)], (100, 1, 1, 1))
+    assert answer.granted == [90]
+    assert (answer.states[0].spent, answer.states[0].topped) == (94, 4)
+
+
 async def test_a_report_may_pass_the_limit_and_stops_at_2_to_the_53(books: Books) -> None:
     answer = await books.call(1, [Row("a", 5, apart=2**53 - 1)], (1, 1, 1, 1))
     assert (answer.states[0].spent, answer.granted) == (2**53 - 1, [0])

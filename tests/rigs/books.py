@@ -30,6 +30,7 @@ class Row(NamedTuple):
     value: int
     used: int = 0
     apart: int = 0
+    beside: int = 0
     back: int = 0
     want: int = 0
     bins: str = ""
@@ -39,7 +40,7 @@ class Row(NamedTuple):
     @property
     def arguments(self) -> tuple[str | int, ...]:
         drop = self.end // 1_000_000 + 3600 if isinstance(self.end, int) else ""
-        units = (self.used, self.apart, self.back, self.want)
+        units = (self.used, self.apart, self.beside, self.back, self.want)
         return (self.value, self.start, self.end, drop, *units, self.bins, ABOUT)
 
 
