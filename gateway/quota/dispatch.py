@@ -10,6 +10,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from redis.exceptions import ClusterError, MasterDownError, MovedError, ReadOnlyError, ResponseError, TryAgainError
@@ -142,8 +143,10 @@ class Dispatcher:
     async def close(self) -> None:
         """Finish what is under way if the store answers, and close the connections."""
         await asyncio.sleep(0)  # what was woken in this tick goes out
-        if self._pause is None and self._lanes:
-            await asyncio.wait(self._lanes, timeout=self._patience)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while self._pause is None and self._lanes:  # an answer may lead to another call
+                    await asyncio.wait(self._lanes)
         for timer in (self._pause, self._opening):
             if timer is not None:
                 timer.cancel()

@@ -99,10 +99,8 @@ class StoreLedger:
             self._ticking.cancel()
         for timer in self._timers:
             timer.cancel()
-        for counter in self._leases.counters:
-            if counter.hand or counter.owes(self._leases.page):
-                counter.idle = True
-                self._make_ready(counter.scope)
+        for scope in {counter.scope for counter in self._leases.counters}:
+            self._give_back(scope)
         for dispatcher in self._dispatchers.values():
             await dispatcher.close()
         if self._moving is not None:
@@ -208,6 +206,8 @@ class StoreLedger:
             scope.waiting += waiting[requests:]
         answers += self._again(scope)
         self._answer_all(answers)
+        if self._closed:
+            self._give_back(scope)
 
     def undone(self, call: Call) -> None:
         """Who waited waits on."""
@@ -242,7 +242,9 @@ class StoreLedger:
             meter = lacking(waiter.claim)
             if meter is not None and meter.counter.asked > -1:
                 waiter.meanwhile = held_elsewhere(meter)
-        if scope.waiting:
+        if self._closed:
+            self._expire_all(scope)
+        elif scope.waiting:
             self._rest(scope)
         elif scope.refill:
             self._make_ready(scope)
@@ -302,6 +304,13 @@ class StoreLedger:
         scope.call = call
         return call
 
+    def _give_back(self, scope: Scope) -> None:
+        """Return all that is in hand: it is not needed any more."""
+        scope.resting = False
+        for counter in scope.cells:
+            counter.idle = counter.hand > 0
+        self._make_ready(scope)
+
     def _refill(self, scope: Scope) -> None:
         scope.refill = True
         self._make_ready(scope)
@@ -317,6 +326,12 @@ class StoreLedger:
             self._answer(waiter, waiter.meanwhile)
         else:
             self._answer(waiter, self._without_store(waiter.claim))
+
+    def _expire_all(self, scope: Scope) -> None:
+        waiters, scope.waiting = scope.waiting, []
+        for waiter in waiters:
+            if waiter.done is not None:
+                self._expire(waiter)
 
     def _without_store(self, claim: Claim[Meter]) -> Outcome:
         return known_refusal(claim, self.clock) or UNAVAILABLE
