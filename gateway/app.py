@@ -1,6 +1,6 @@
 """The composition root of a worker: the only place where its rooms meet. Run by the supervisor, imported by nobody.
 
-python -m gateway.app CONTROL LISTENER…     (file descriptors)
+python -m gateway.app CONTROL PAGE OWN SPARE     (file descriptors; the last two are lists of listening sockets')
 """
 
 from __future__ import annotations
@@ -8,24 +8,26 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import quote
 
-from gateway.control import Channel, receive_config
-from gateway.gate import Gate, Ledger, Permits
-from gateway.identity.passport import Passport
-from gateway.model import Alert, Application, Config, Identity, Plan, Service
+from gateway.control import Channel, Message, receive_config
+from gateway.gate import Ledger
+from gateway.model import Alert, Config
+from gateway.proxy.descriptors import fitting
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.pool import Pool
+from gateway.proxy.memory import MemoryWatch
 from gateway.proxy.server import Server
 from gateway.quota.memory import MemoryLedger
+from gateway.quota.page import Page
 from gateway.quota.store import StoreLedger
-from gateway.routing.router import compile_permits, compile_router
+from gateway.site import build_site, connection_counts
+from gateway.staging import Staging
 from gateway.store.topology import topology
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.log_writer import STDERR, STDOUT, LogWriter
@@ -37,18 +39,26 @@ log = logging.getLogger("gateway.worker")
 PUSH = 1.0  # seconds between metric deltas to the supervisor
 
 
-def main(arguments: list[str]) -> int:
+def main(control: str, page: str, own: str, spare: str) -> int:
     """Runs a worker on inherited descriptors until its supervisor stops it; returns the exit code."""
-    control = socket.socket(fileno=int(arguments[0]))
-    listeners = [socket.socket(fileno=int(fd)) for fd in arguments[1:]]
+    channel = socket.socket(fileno=int(control))
     errors = LogWriter(STDERR)
     log_to(errors.write)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(Worker(receive_config(control)).run(control, listeners))
+            worker = Worker(receive_config(channel), int(page), numbers(own), numbers(spare))
+            runner.run(worker.run(channel))
+    except Exception:
+        log.exception("the worker cannot go on")
+        return 1
+    else:
+        return 0
     finally:
         errors.close()
-    return 0
+
+
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",") if number]
 
 
 def loop_factory() -> Any:
@@ -61,65 +71,84 @@ def loop_factory() -> Any:
 
 
 class Worker:
-    """Carries the traffic of one configuration."""
+    """Carries traffic. `own` are its sockets, `spare` those of others, which it serves when it is asked to."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, page: int, own: list[int], spare: list[int]) -> None:
         self._config = config
+        self._page = page
+        self._own = own
+        self._spare = spare
+        self._adopted: dict[int, socket.socket] = {}
         self._metrics = Metrics()
         self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, control: socket.socket, listeners: list[socket.socket]) -> None:
+    async def run(self, control: socket.socket) -> None:
         """Serves until SIGTERM or the supervisor's end, then drains."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
         async with AsyncExitStack() as stack:
-            channel = await Channel.open(control)
-            stack.push_async_callback(channel.close)
-            server, access_log = await self._compose(stack, channel)
-            for listener in listeners:
-                await server.listen(listener)
+            self._channel = await Channel.open(control)
+            stack.push_async_callback(self._channel.close)
+            access_log = await self._compose(stack)
+            for fd in self._own:
+                await self._server.listen(socket.socket(fileno=fd))
             gc.collect()
             gc.freeze()  # what lives from the start is not looked at again
             gc.set_threshold(20_000, 50, 50)  # requests leave no cycles behind; looking for some costs them time
-            channel.send("ready")
-            listening = asyncio.create_task(self._listen(channel))
+            self._channel.send("ready")
+            listening = asyncio.create_task(self._listen())
             await self._stop.wait()
-            cut = await server.drain(self._config.drain)
-            if cut:
-                log.warning("stopped with %d connections still busy", cut)
+            await self._drain()
             access_log.flush()
-            channel.send("metrics", delta=self._metrics.drain())
-            listening.cancel()
+            self._channel.send("metrics", delta=self._metrics.drain())
+            for task in (listening, *self._tasks):
+                task.cancel()
 
-    async def _compose(self, stack: AsyncExitStack, channel: Channel) -> tuple[Server, AccessLog]:
-        config = self._config
-        self._passport = Passport(config.providers, config.applications.values())
-        self._ledger = await self._make_ledger(stack, channel)
-        stack.push_async_callback(self._passport.close)
-        await self._passport.start()
+    async def _drain(self) -> None:
+        for fd in self._spare:
+            os.close(fd)  # nobody waits in vain in a socket that only this descriptor keeps open
+        cut = await self._server.drain(self._staging.site.config.drain.timeout)
+        if cut:
+            log.warning("stopped with %d connections still busy", cut)
+
+    # --- the rooms
+
+    async def _compose(self, stack: AsyncExitStack) -> AccessLog:
+        loop = asyncio.get_running_loop()
+        self._ledger = await self._make_ledger(stack)
+        site = build_site(self._config, self._ledger, loop)
+        self._staging = Staging(site, self._ledger)
+        stack.push_async_callback(self._staging.close)
+        await site.passport.start()
         lines = LogWriter(STDOUT)
         stack.callback(lines.close)
-        loop = asyncio.get_running_loop()
         access_log = AccessLog(lines.write, loop.call_later)
-        pools = {service: Pool(service.upstream, loop) for service in config.services.values()}
 
         def record(exchange: Exchange) -> None:
             self._metrics.observe(exchange)
             access_log.log(exchange)
 
-        server = Server(self._gate(), pools, record)
+        self._server = server = Server(site.gate, site.pools, record)
+        self._bound()
         self._metrics.watch(
             connections=lambda: len(server.connections),
-            upstream_connections=lambda: connection_counts(pools),
+            upstream_connections=lambda: connection_counts(self._staging.site.pools),
             log_lines_dropped=lambda: lines.dropped,
+            refused_connections=server.refused_connections,
         )
-        return server, access_log
+        return access_log
 
-    async def _make_ledger(self, stack: AsyncExitStack, channel: Channel) -> Ledger:
+    def _bound(self) -> None:
+        """What clients may take, by the configuration that holds."""
+        config = self._staging.site.config
+        self._server.bound(fitting(config.limits), config.timeouts, MemoryWatch(config.limits.memory).is_high)
+
+    async def _make_ledger(self, stack: AsyncExitStack) -> Ledger:
         store = self._config.store
         if store.kind == "memory":
 
             def raised(alert: Alert) -> None:
-                channel.send("alert", alert=alert._asdict())
+                self._channel.send("alert", alert=alert._asdict())
 
             return MemoryLedger(time.time, raised)
         servers = topology(store)
@@ -131,69 +160,82 @@ class Worker:
             fence=store.fence,
             durable=store.kind == "embedded",
             wait=store.replicas,
+            page=Page(self._page),
             on_call=self._metrics.ledger_call,
         )
         stack.push_async_callback(ledger.close)
         await ledger.start()
         return ledger
 
-    def _gate(self) -> Gate:
-        config = self._config
-        router = compile_router(config.services.values())
-        return Gate(config, router, self._passport, self._ledger, permits_of(config), identity_lines)
+    # --- the supervisor
 
-    async def _listen(self, channel: Channel) -> None:
-        pushing = asyncio.create_task(self._push(channel))
-        while (message := await channel.receive()) is not None:
-            if message["kind"] == "ask":
-                channel.send("told", id=message["id"], problems=self._problems(), delta=self._metrics.drain())
-        pushing.cancel()
+    async def _listen(self) -> None:
+        self._start(self._push())
+        while (message := await self._channel.receive()) is not None:
+            await self._hear(message)
         self._stop.set()  # nobody is left to serve for
 
-    async def _push(self, channel: Channel) -> None:
+    async def _hear(self, message: Message) -> None:
+        match message["kind"]:
+            case "ask":
+                self._channel.send("metrics", delta=self._metrics.drain())
+                self._channel.send("told", id=message["id"], problems=self._problems())
+            case "prepare":
+                self._start(self._prepare(message["id"], message["data"]))
+            case "commit":
+                self._commit()
+                self._channel.send("told", id=message["id"])
+            case "adopt" if not self._stop.is_set():
+                await self._adopt(message["sockets"])
+            case "release":
+                self._release(message["sockets"])
+            case "hurry":
+                self._server.hurry()
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _push(self) -> None:
         while True:
             await asyncio.sleep(PUSH)
-            channel.send("metrics", delta=self._metrics.drain())
+            self._channel.send("metrics", delta=self._metrics.drain())
 
     def _problems(self) -> list[str]:
         """What keeps the worker from serving well."""
-        problems = self._passport.problems()
+        problems = self._staging.site.passport.problems()
         if isinstance(self._ledger, StoreLedger) and self._ledger.down:
             problems.append("store: it does not answer")
-        elif isinstance(self._ledger, StoreLedger) and self._ledger.fenced:
-            problems.append("store: it may have lost data, and waits for what gateways remember")
         return problems
 
+    async def _adopt(self, sockets: list[int]) -> None:
+        for fd in set(sockets) & set(self._spare) - self._adopted.keys():
+            self._adopted[fd] = sock = socket.socket(fileno=os.dup(fd))
+            await self._server.listen(sock)
 
-def permits_of(config: Config) -> dict[tuple[str, str], Permits]:
-    """A matcher for each plan and service where the plan lists what it allows."""
-    return {
-        (plan.name, service): compile_permits(patterns)
-        for plan in config.plans.values()
-        for service, patterns in plan.allow.items()
-    }
+    def _release(self, sockets: list[int]) -> None:
+        for fd in set(sockets) & self._adopted.keys():
+            self._server.leave(self._adopted.pop(fd))
 
+    # --- another configuration
 
-def identity_lines(application: Application, plan: Plan, identity: Identity) -> bytes:
-    """The identity headers for the service; a subject is percent-encoded where it is not plain."""
-    lines = [f"x-application-id: {application.name}", f"x-plan: {plan.name}"]
-    if identity.subject:
-        lines.append(f"x-subject: {quote(identity.subject, safe=SUBJECT_SAFE)}")
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+    async def _prepare(self, question: int, data: bytes) -> None:
+        """Tells what was wrong with it."""
+        problem = None
+        try:
+            await self._staging.prepare(data)
+        except Exception as error:
+            log.exception("a configuration could not be made ready")
+            problem = f"{type(error).__name__}: {error}"
+        self._channel.send("told", id=question, problem=problem)
 
-
-SUBJECT_SAFE = "!$&'()*+,/:;=@|{}[]<>^`\"?#"
-
-
-def connection_counts(pools: dict[Service, Pool]) -> dict[tuple[str, str], int]:
-    """Connections by (upstream, state)."""
-    counts: dict[tuple[str, str], int] = {}
-    for pool in pools.values():
-        total, idle = pool.counts()
-        counts[pool.upstream.name, "open"] = counts.get((pool.upstream.name, "open"), 0) + total
-        counts[pool.upstream.name, "idle"] = counts.get((pool.upstream.name, "idle"), 0) + idle
-    return counts
+    def _commit(self) -> None:
+        """The next request meets what was made ready."""
+        site = self._staging.commit()
+        self._server.swap(site.gate, site.pools)
+        self._bound()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

@@ -1,7 +1,7 @@
 """How the gateway's processes hand each other the configuration, and talk.
 
 The command hands it to the supervisor, the supervisor to its workers, pickled, by a descriptor: never by arguments or
-environment, as it holds secrets. Supervisor and workers then talk in JSON lines.
+environment, as it holds secrets. Supervisor and workers then talk in JSON lines, some of which announce data.
 """
 
 from __future__ import annotations
@@ -25,19 +25,29 @@ MAX_LINE = 16 * 1024 * 1024  # metric deltas of very many series
 def leave_config(config: Config) -> int:
     """A descriptor from which the program that replaces this one takes its configuration."""
     fd = os.memfd_create("config")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        pickle.dump(config, file)
-    os.lseek(fd, 0, os.SEEK_SET)
+    leave(fd, config)
     os.set_inheritable(fd, True)
     return fd
 
 
 def take_config(fd: int) -> Config:
     """What `leave_config` left; closes the descriptor."""
-    with os.fdopen(fd, "rb") as file:
-        config = pickle.load(file)  # noqa: S301 - our own, from before the exec
+    config = take(fd)
     assert isinstance(config, Config)
     return config
+
+
+def leave(fd: int, value: object) -> None:
+    """Writes a value to a memory file that another program of ours will read."""
+    with os.fdopen(os.dup(fd), "wb") as file:
+        pickle.dump(value, file)
+
+
+def take(fd: int) -> Any:
+    """What `leave` left; closes the descriptor. Raises EOFError where it left nothing."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    with os.fdopen(fd, "rb") as file:
+        return pickle.load(file)  # noqa: S301 - our own program's
 
 
 def send_config(sock: socket.socket, config: Config) -> None:
@@ -75,17 +85,25 @@ class Channel:
         sock.setblocking(False)
         return cls(*await asyncio.open_connection(sock=sock, limit=MAX_LINE))
 
-    def send(self, kind: str, **fields: Any) -> None:
+    def send(self, kind: str, data: bytes = b"", **fields: Any) -> None:
         """Queues a message; lost without error if the other end has gone."""
         if not self._writer.is_closing():
-            self._writer.write(json.dumps({"kind": kind, **fields}).encode() + b"\n")
+            if data:
+                fields["size"] = len(data)
+            self._writer.write(json.dumps({"kind": kind, **fields}).encode() + b"\n" + data)
 
     async def receive(self) -> Message | None:
+        """The next message; its `data` are bytes that were sent along."""
         try:
             line = await self._reader.readline()
-        except (ConnectionError, ValueError):
+            if not line.endswith(b"\n"):
+                return None
+            message: Message = json.loads(line)
+            if "size" in message:
+                message["data"] = await self._reader.readexactly(message["size"])
+        except (ConnectionError, ValueError, asyncio.IncompleteReadError):
             return None
-        return json.loads(line) if line.endswith(b"\n") else None
+        return message
 
     async def close(self) -> None:
         self._writer.close()

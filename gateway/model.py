@@ -387,6 +387,14 @@ class Address(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drain:
+    """A stop, in seconds: how long traffic is still taken after readiness has failed, then what is in flight gets."""
+
+    timeout: float = 30.0
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """Where counters live: `memory`, `embedded` (a bundled Valkey), `url`, `sentinel` or `cluster`. Times in seconds.
 

@@ -1,8 +1,8 @@
-"""The parent process: sockets, signals, the embedded store, the admin listener, alerts' delivery, and the worker.
+"""The parent process: sockets, signals, the embedded store, the admin listener, alerts' delivery, and the workers.
 
 The composition root of everything that is not traffic.
 
-    python -m gateway.supervisor CONFIG FOLDER     (a descriptor, and the folder's name for the log)
+    python -m gateway.supervisor CONFIG FOLDER     (a descriptor, and the folder that reloads read again)
 """
 
 from __future__ import annotations
@@ -10,30 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import httpx2
 
 from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
-from gateway.alerts.channels import Channel, LogChannel, WebhookChannel
-from gateway.alerts.delivery import Deliverer
-from gateway.alerts.outbox import MemoryOutbox, Outbox
-from gateway.alerts.store_outbox import StoreOutbox
 from gateway.control import Message, take_config
-from gateway.model import Address, Alert, Config
+from gateway.model import Alert, Config
+from gateway.process.alerting import Alerting
+from gateway.process.background import background
+from gateway.process.crew import Crew, Hooks
+from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
+from gateway.process.reload import Reloaded, Reloader
+from gateway.process.stores import StoreKeeper
+from gateway.process.systemd import Notifier, inherited
+from gateway.quota.page import page_file
 from gateway.store import StoreError
-from gateway.store.connection import connect
-from gateway.store.embedded import EmbeddedStore
-from gateway.store.vetting import Vetting
 from gateway.telemetry.log_writer import STDERR, LogWriter
 from gateway.telemetry.logs import log_to
 from gateway.telemetry.registry import Registry
@@ -41,25 +37,16 @@ from gateway.workers import Worker, WorkerError
 
 log = logging.getLogger("gateway.supervisor")
 
-RESTART = 0.2  # seconds before a worker that ended is replaced; doubles up to
-RESTART_MOST = 10.0
-STORE_CHECK = 0.25  # seconds between looks at the embedded store
-OUTBOX_PATIENCE = 5.0  # seconds for an answer of the store, which blocks while no alert is there
-STEADY = 30.0  # seconds after which a worker counts as well started
 STOPPING = 5.0  # seconds beyond the drain until a worker is killed
 
 
-class StartError(Exception):
-    """The gateway cannot start; the text says why and what would help."""
-
-
 def run(config: Config, folder: Path) -> int:
-    """Runs the gateway until SIGTERM or SIGINT; returns the exit code. `folder` is named in the log only."""
+    """Runs the gateway until SIGTERM or SIGINT; returns the exit code."""
     lines = LogWriter(STDERR)
     log_to(lines.write)
     try:
         asyncio.run(Supervisor(config, folder).run())
-    except StartError as error:
+    except (CannotListenError, StoreError, WorkerError) as error:
         log.error("not started: %s", error)
         return 1
     else:
@@ -69,199 +56,142 @@ def run(config: Config, folder: Path) -> int:
 
 
 class Supervisor:
-    """One life of the gateway: start everything or nothing, keep the worker alive, stop in order."""
+    """One life of the gateway: start everything or nothing, keep the workers alive, reload, stop in order."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self._config = config
         self._folder = folder
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._registry = Registry()
-        self._memory_outbox = MemoryOutbox()
-        self._vetting: Vetting | None = None
-        self._worker: Worker | None = None
-        self._listeners: list[socket.socket] = []
+        self._alerting = Alerting(self._registry.count_alert)
+        self._store = StoreKeeper()
+        self._crew: Crew | None = None
+        self._listeners: set[socket.socket] = set()
+        self._notifier = Notifier()
+        self._reloader = Reloader(folder, config, self._apply, self._registry.count_reload)
 
     async def run(self) -> None:
-        """Raises StartError; what had been started is then stopped."""
+        """Raises CannotListenError, StoreError or WorkerError; what had been started is then stopped."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end)
+        reloads = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, reloads.set)
         async with AsyncExitStack() as stack:
             await self._start(stack)
+            background(stack, self._reload_on(reloads))
             log.info("serving %s on %s, admin on %s", self._folder, self._addresses(), self._config.admin)
+            self._notifier.tell("READY=1")
             await self._stop.wait()
-            log.info("stopping, with %g s for requests in flight", self._config.drain)
+            await self._leave()
         log.info("stopped")
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        """Starts the parts; `stack` stops them in the opposite order: the worker first, the store last."""
-        self._listeners = [bind(stack, address) for address in self._config.listen]
-        admin = bind(stack, self._config.admin)
-        self._config = await self._start_store(stack)
-        background(stack, (await self._deliverer(stack)).run())
-        background(stack, serve_admin(admin_app(self._missing, self._metrics), admin))
-        try:
-            await self._start_worker()
-        except WorkerError as error:
-            raise StartError(str(error)) from error
-        keeping = asyncio.create_task(self._keep_worker())
-        stack.push_async_callback(self._stop_worker, keeping)
+        """Starts the parts; `stack` stops them in the opposite order: the workers first, the store last."""
+        shares = open_listeners(self._config.listen, self._config.workers, inherited())
+        self._listeners.update(sock for share in shares for sock in share)
+        stack.callback(self._close_listeners)
+        (admin,) = bind(self._config.admin)
+        stack.callback(admin.close)
+        self._config = await self._store.start(stack, self._config)
+        await self._alerting.start(stack, self._config)
+        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload), admin))
+        background(stack, self._notifier.keep_alive())
+        self._crew = Crew(self._config, shares, self._hooks())
+        await self._crew.start()
+        stack.push_async_callback(self._stop_crew)
 
     def _addresses(self) -> str:
-        return ", ".join(map(str, self._config.listen))
+        return ", ".join(dict.fromkeys(str(address_of(sock)) for sock in self._listeners))
 
-    # --- the store
+    # --- the end
 
-    async def _start_store(self, stack: AsyncExitStack) -> Config:
-        """The configuration with the store's URL, after starting the embedded one."""
-        config = self._config
-        if config.store.kind == "url":
-            await self._vet(stack, config)
-        if config.store.kind != "embedded":
-            return config
-        embedded = EmbeddedStore(config.data)
+    def _end(self) -> None:
+        """A signal to stop; the second one does not wait for requests in flight."""
+        if self._stop.is_set():
+            log.warning("stopping at once")
+            self._hurry.set()
+            if self._crew is not None:
+                self._crew.hurry()
+        self._stop.set()
+
+    async def _leave(self) -> None:
+        """Not ready any more, but serving for those who do not know yet."""
+        drain = self._config.drain
+        self._notifier.tell("STOPPING=1")
+        log.info("stopping: %g s until no request is taken, then %g s for those in flight", drain.delay, drain.timeout)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), drain.delay)
+
+    async def _stop_crew(self) -> None:
+        assert self._crew is not None
+        self._close_listeners()  # only workers have them now, which take who waits there
+        await self._crew.stop(self._config.drain.timeout + STOPPING)
+
+    def _close_listeners(self) -> None:
+        for sock in self._listeners:
+            sock.close()
+
+    # --- another configuration
+
+    async def reload(self) -> Reloaded:
+        """Reads the files again, and serves what they say unless something is wrong with it."""
+        self._notifier.reloading()
         try:
-            url = embedded.start()  # in this thread: the store ends with the thread that started it
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        stack.callback(embedded.stop)
-        background(stack, keep_store(embedded))
-        return replace(config, store=replace(config.store, url=url))
+            return await self._reloader.reload()
+        finally:
+            self._notifier.tell("READY=1")
 
-    async def _vet(self, stack: AsyncExitStack, config: Config) -> None:
-        """Refuses a store that would lose counters. One that is away does not prevent the start."""
-        redis = connect(config.store)
-        stack.push_async_callback(redis.aclose)
-        self._vetting = Vetting(redis)
-        try:
-            answered = await self._vetting.look()
-        except StoreError as error:
-            raise StartError(str(error)) from error
-        if not answered:
-            background(stack, self._vetting.look_on())
+    async def _reload_on(self, signalled: asyncio.Event) -> None:
+        while True:
+            await signalled.wait()
+            signalled.clear()
+            await self.reload()
 
-    # --- alerts
-
-    async def _deliverer(self, stack: AsyncExitStack) -> Deliverer:
-        client = await stack.enter_async_context(httpx2.AsyncClient(follow_redirects=False))
-        config = self._config
-        webhooks = {c.name: WebhookChannel(c.name, c.url, c.secret, client) for c in config.channels.values()}
-        always: tuple[Channel, ...] = (LogChannel(logging.getLogger("gateway.alerts")),)
-
-        def channels_of(plan: str) -> Sequence[Channel]:
-            named = config.plans[plan].channels if plan in config.plans else ()
-            return (*always, *(webhooks[name] for name in named))
-
-        return Deliverer(
-            self._outbox(stack), channels_of, logging.getLogger("gateway.alerts"), self._registry.count_alert
-        )
-
-    def _outbox(self, stack: AsyncExitStack) -> Outbox:
-        config = self._config
-        if config.store.kind == "memory":
-            return self._memory_outbox
-        redis = connect(config.store, patience=OUTBOX_PATIENCE)
-        stack.push_async_callback(redis.aclose)
-        return StoreOutbox(redis, config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}")
+    async def _apply(self, config: Config) -> None:
+        """Raises WorkerError, and nothing has changed."""
+        if self._stop.is_set() or self._crew is None:
+            raise WorkerError("the gateway is stopping")
+        config = replace(config, store=self._config.store)  # the same, with the embedded one's URL
+        await self._crew.reload(config)
+        self._config = config
+        self._alerting.take(config)
 
     # --- the admin listener
 
     async def _missing(self) -> list[str]:
-        """What `/readyz` tells."""
+        """What `/readyz` tells. Half of the workers are enough: who is replaced is missed by nobody."""
         if self._stop.is_set():
             return ["draining"]
-        told = await self._worker.ask() if self._worker is not None else None
-        if told is None:
-            return ["worker: not serving"]
-        self._hear({"kind": "metrics", "delta": told["delta"]})
-        problems: list[str] = told["problems"]
-        unfit = self._vetting.problem if self._vetting is not None else None
-        return problems if unfit is None else [*problems, unfit]
+        if self._crew is None or not self._crew.complete:
+            return ["starting"]
+        told = await self._crew.ask()
+        if len(told) < (self._config.workers + 1) // 2:
+            return [f"workers: {len(told)} of {self._config.workers} serve"]
+        problems = list(dict.fromkeys(problem for answer in told for problem in answer["problems"]))
+        return problems if self._store.problem is None else [*problems, self._store.problem]
 
     async def _metrics(self, accept: str) -> tuple[bytes, str]:
-        told = await self._worker.ask() if self._worker is not None else None
-        if told is not None:
-            self._hear({"kind": "metrics", "delta": told["delta"]})
+        if self._crew is not None:
+            await self._crew.ask()
         return self._registry.render(accept)
 
-    # --- the worker
+    # --- the workers
 
-    def _hear(self, message: Message) -> None:
+    def _hooks(self) -> Hooks:
+        def ended(worker: Worker, replaced: bool) -> None:
+            self._registry.worker_gone(str(worker.slot), restarted=replaced)
+
+        return Hooks(page=page_file, hear=self._hear, ended=ended, settle=self._store.settle)
+
+    def _hear(self, worker: Worker, message: Message) -> None:
         """What a worker says by itself."""
         match message["kind"]:
             case "metrics":
-                self._registry.apply("0", message["delta"])
+                self._registry.apply(str(worker.slot), message["delta"])
             case "alert":
-                self._memory_outbox.push(Alert(**message["alert"]))
-
-    async def _start_worker(self) -> None:
-        self._worker = worker = Worker(self._config, self._listeners, self._hear)
-        await worker.start()
-
-    async def _keep_worker(self) -> None:
-        """Replaces a worker that ends; faster at first than when it keeps ending."""
-        pause = RESTART
-        while True:
-            assert self._worker is not None
-            began = asyncio.get_running_loop().time()
-            code = await self._worker.wait()
-            steady = asyncio.get_running_loop().time() - began > STEADY
-            pause = RESTART if steady else min(2 * pause, RESTART_MOST)
-            log.error("the worker ended with code %s, another one starts", code)
-            self._registry.worker_gone("0", restarted=True)
-            await asyncio.sleep(pause)
-            try:
-                await self._start_worker()
-            except WorkerError as error:
-                log.error("the worker did not start: %s", error)
-
-    async def _stop_worker(self, keeping: asyncio.Task[None]) -> None:
-        keeping.cancel()
-        if self._worker is not None:
-            code = await self._worker.stop(self._config.drain + STOPPING)
-            if code:
-                log.error("the worker ended with code %s", code)
-
-
-async def keep_store(embedded: EmbeddedStore) -> None:
-    """Starts the embedded store again when it ends by itself; its data are kept."""
-    while True:
-        await asyncio.sleep(STORE_CHECK)
-        if not embedded.alive:
-            log.error("the embedded store ended, it is started again")
-            try:
-                embedded.start()
-            except StoreError as error:
-                log.error("%s", error)
-
-
-def bind(stack: AsyncExitStack, address: Address) -> socket.socket:
-    """A listening socket; raises StartError naming the address."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        sock = socket.create_server(tuple(address), family=family, backlog=4096)
-        sock = socket.socket(fileno=sock.detach())  # now it knows that it is TCP, and asyncio sets TCP_NODELAY
-    except OSError as error:
-        raise StartError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
-    stack.callback(sock.close)
-    return sock
-
-
-def background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Runs `work` until the stack unwinds; its failure is logged at once."""
-    task = asyncio.create_task(work)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a background task failed", exc_info=error)
-
-    async def end() -> None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
-
-    task.add_done_callback(ended)
-    stack.push_async_callback(end)
+                self._alerting.push(Alert(**message["alert"]))
 
 
 if __name__ == "__main__":

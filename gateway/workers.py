@@ -1,4 +1,4 @@
-"""A worker process as its supervisor sees it: started, asked, drained, killed."""
+"""A worker process as its supervisor sees it: started, asked, given another configuration, drained, killed."""
 
 from __future__ import annotations
 
@@ -6,60 +6,89 @@ import asyncio
 import contextlib
 import itertools
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from gateway.control import Channel, Message, send_config
 from gateway.model import Config
 
 READY = 30.0  # seconds to start
 ANSWER = 1.0  # seconds to answer a question
+BUILD = 60.0  # seconds to make another configuration ready
+SWAP = 5.0  # seconds to take it
 
 
 class WorkerError(Exception):
-    """A worker did not start."""
+    """A worker did not start, or does not do as told."""
 
 
 class Worker:
-    """`on_message` gets what the worker says by itself: metrics, alerts."""
+    """`slot` is its place among the workers; `page` a descriptor of the memory that outlives it.
 
-    def __init__(self, config: Config, sockets: list[socket.socket], on_message: Callable[[Message], None]) -> None:
-        self._config = config
-        self._sockets = sockets
+    `own` are the sockets that it serves, `spare` those of the others. `on_message` gets what it says by itself.
+    """
+
+    def __init__(
+        self,
+        slot: int,
+        config: Config,
+        page: int,
+        own: Sequence[socket.socket],
+        spare: Sequence[socket.socket],
+        on_message: Callable[[Worker, Message], None],
+    ) -> None:
+        self.slot = slot
+        self.config = config  # that it serves
+        self.page = page
+        self.heard = 0.0  # when it said something, in the loop's time
+        self.over = False  # its end has been seen to
+        self._own = [sock.fileno() for sock in own]
+        self._spare = [sock.fileno() for sock in spare]
         self._on_message = on_message
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._gone = False
         self._questions = itertools.count()
-        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._waiting: dict[int, asyncio.Future[Message | None]] = {}
+
+    def __repr__(self) -> str:
+        return f"worker {self.slot} (process {self.pid})"
 
     @property
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
+    @property
+    def serves(self) -> bool:
+        """Whether it has started, and its end of the channel is open."""
+        return self._ready.is_set() and not self._gone
+
     async def start(self) -> None:
         """Returns when it serves; raises WorkerError if it does not in time."""
         ours, theirs = socket.socketpair()
-        fds = [s.fileno() for s in self._sockets]
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.app",
-                str(theirs.fileno()),
-                *map(str, fds),
-                pass_fds=(theirs.fileno(), *fds),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C goes to the supervisor alone
-            )
-        await asyncio.get_running_loop().run_in_executor(None, send_config, ours, self._config)
+            self._process = await self._spawn(theirs.fileno())
+        await asyncio.get_running_loop().run_in_executor(None, send_config, ours, self.config)
         self._channel = await Channel.open(ours)
         self._listening = asyncio.create_task(self._listen(self._channel))
         await self._wait_until_ready()
+
+    async def _spawn(self, control: int) -> asyncio.subprocess.Process:
+        arguments = control, self.page, ",".join(map(str, self._own)), ",".join(map(str, self._spare))
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.app"),
+            *map(str, arguments),
+            pass_fds=(control, self.page, *self._own, *self._spare),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C goes to the supervisor alone
+        )
 
     async def _wait_until_ready(self) -> None:
         ready = asyncio.create_task(self._ready.wait())
@@ -73,29 +102,58 @@ class Worker:
 
     async def _listen(self, channel: Channel) -> None:
         while (message := await channel.receive()) is not None:
+            self.heard = asyncio.get_running_loop().time()
             match message["kind"]:
                 case "ready":
                     self._ready.set()
                 case "told":
-                    waiting = self._waiting.pop(message["id"], None)
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(message)
+                    self._answer(message["id"], message)
                 case _:
-                    self._on_message(message)
+                    self._on_message(self, message)
+        self._gone = True
+        for question in list(self._waiting):
+            self._answer(question, None)
         await channel.close()
 
-    async def ask(self) -> Message | None:
-        """Its problems and metrics now; None if it does not answer in a second."""
-        if self._channel is None:
+    def _answer(self, question: int, message: Message | None) -> None:
+        waiting = self._waiting.pop(question, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    async def ask(self, kind: str = "ask", seconds: float = ANSWER, data: bytes = b"") -> Message | None:
+        """Its answer; None if there is none in time."""
+        if self._channel is None or self._gone:
             return None
         question = next(self._questions)
         answer = self._waiting[question] = asyncio.get_running_loop().create_future()
-        self._channel.send("ask", id=question)
+        self._channel.send(kind, data, id=question)
         try:
-            return await asyncio.wait_for(answer, ANSWER)
+            return await asyncio.wait_for(answer, seconds)
         except TimeoutError:
             self._waiting.pop(question, None)
             return None
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Something to which no answer is due."""
+        if self._channel is not None:
+            self._channel.send(kind, **fields)
+
+    # --- another configuration
+
+    async def prepare(self, config: Config) -> None:
+        """Has it made ready aside. Raises WorkerError, and nothing has changed."""
+        told = await self.ask("prepare", BUILD, pickle.dumps(config))
+        problem = "no answer" if told is None else told["problem"]
+        if problem:
+            raise WorkerError(f"{self!r}: {problem}")
+
+    async def commit(self, config: Config) -> None:
+        """What was made ready serves. A worker that does not obey is killed: its successor starts with it."""
+        if await self.ask("commit", SWAP) is None:
+            await self.kill()
+        self.config = config
+
+    # --- the end
 
     async def wait(self) -> int:
         """Its exit code, once its last message is read."""
@@ -103,13 +161,14 @@ class Worker:
         code = await self._process.wait()
         if self._listening is not None:
             await asyncio.wait((self._listening,), timeout=ANSWER)
+        self._gone = True
         return code
 
     async def stop(self, seconds: float) -> int:
-        """Drains it; kills it if that takes longer than `seconds`."""
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+        """Drains it; kills it if that takes longer than `seconds`. Its exit code."""
+        if self._process is None:
+            return 0
+        self.signal(signal.SIGTERM)
         try:
             return await asyncio.wait_for(self.wait(), seconds)
         except TimeoutError:
@@ -117,7 +176,12 @@ class Worker:
             return -signal.SIGKILL
 
     async def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        if self._process is not None:
+            await self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Unless it has ended."""
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+                os.kill(self._process.pid, number)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import keys, plans, start, version
+from gateway.cli import keys, plans, reload, start, version
 from gateway.cli.output import tell
 
 
@@ -32,6 +32,7 @@ def command() -> typer.Typer:
     app.callback()(options)
     app.command(epilog="Example:  gateway dev --once")(start.dev)
     app.command(epilog="Example:  gateway run plans/")(start.run)
+    app.command(epilog="Example:  gateway reload plans/")(reload.reload)
     app.command(epilog="Example:  gateway validate plans/ -o json")(plans.validate)
     app.command(epilog="Example:  gateway schema > plans.schema.json")(plans.schema)
     app.add_typer(keys.app, name="keys")

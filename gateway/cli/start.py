@@ -13,7 +13,7 @@ from gateway.cli.plans import Folder, read
 
 
 def run(folder: Folder) -> None:
-    """Serve the plans in DIR until SIGTERM; then finish the requests in flight and exit 0.
+    """Serve the plans in DIR until SIGTERM; then finish the requests in flight and exit 0. SIGHUP reads DIR again.
 
     Where the plans have problems, each is shown on stderr and nothing is started.
     """

@@ -51,30 +51,43 @@ class Passport:
         applications: Iterable[Application],
         *,
         tolerance: Rate | None = None,
+        before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
     ) -> None:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
+        Providers that have not changed since `before` go on, with keys and known tokens.
 
         Raises ValueError for a key's bad digest, OSError for a CA that cannot be read.
         """
         log = log or logging.getLogger("gateway.identity")
         self._clock = clock
         self._keys = ApiKeys(applications)
-        self._providers = {name: Provider(oidc, clock=clock, sleep=sleep, log=log) for name, oidc in providers.items()}
+        known: Mapping[str, Provider] = {} if before is None else before._providers
+
+        def provider(name: str, oidc: Oidc) -> Provider:
+            old = known.get(name)
+            return old if old and old.serves(oidc) else Provider(oidc, clock=clock, sleep=sleep, log=log)
+
+        self._providers: dict[str, Provider] = {name: provider(name, oidc) for name, oidc in providers.items()}
+        self._new = set(self._providers.values()).difference(known.values())
         self._reporter = Reporter(log, clock)
         self._floods = Floods(tolerance, clock)
         self._desks: dict[Service, Desk] = {}
         self._pairs: dict[tuple[Identity, Identity], Identity] = {}
 
     async def start(self) -> None:
-        """Ask every provider for its keys once, together; those that are away are asked on in the background."""
-        await asyncio.gather(*(provider.start() for provider in self._providers.values()))
+        """Ask every new provider for its keys once, together; those that are away are asked on in the background."""
+        await asyncio.gather(*(provider.start() for provider in self._new))
 
     async def close(self) -> None:
         """Stop the background work; whoever waits is answered."""
-        await asyncio.gather(*(provider.close() for provider in self._providers.values()))
+        await close_all(self._providers.values())
+
+    def left(self, other: Passport) -> set[Provider]:
+        """The providers that `other` does not go on with, to be closed."""
+        return set(self._providers.values()).difference(other._providers.values())
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready: providers without any keys."""
@@ -176,6 +189,11 @@ class Passport:
         desk = Desk(service.name, Extractor(accept), providers, lines, challenges_of(service), recall)
         self._desks[service] = desk
         return desk
+
+
+async def close_all(providers: Iterable[Provider]) -> None:
+    """Stop their background work; whoever waits is answered."""
+    await asyncio.gather(*(provider.close() for provider in providers))
 
 
 def _require_line(desk: Desk, presented: set[KeyPlace | str]) -> None:

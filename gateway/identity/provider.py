@@ -27,6 +27,7 @@ class Provider:
     def __init__(
         self, oidc: Oidc, *, clock: Callable[[], float], log: logging.Logger, sleep: Sleep = asyncio.sleep
     ) -> None:
+        self._oidc, self._ca = oidc, _content(oidc)
         self.name = oidc.name
         self.issuer = oidc.issuer
         self.cache = TokenCache()
@@ -35,6 +36,10 @@ class Provider:
         self._clock = clock
         self._source = Source(oidc)
         self._ring = KeyRing(oidc.name, self._source, self._changed, clock=clock, sleep=sleep, log=log)
+
+    def serves(self, oidc: Oidc) -> bool:
+        """Whether it is what would be made of this, its CA's certificates included. Raises OSError."""
+        return self._oidc == oidc and self._ca == _content(oidc)
 
     async def start(self) -> None:
         """Try to fetch the keys; if the provider is away, go on trying in the background."""
@@ -90,3 +95,7 @@ class Provider:
 
     def _changed(self, keys: KeySet) -> None:
         self.cache.retain(keys.identities)
+
+
+def _content(oidc: Oidc) -> bytes:
+    return b"" if oidc.ca is None else oidc.ca.read_bytes()

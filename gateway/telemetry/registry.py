@@ -22,6 +22,7 @@ from gateway import __version__
 from gateway.telemetry.metrics import BOUNDS, Delta
 
 ALERT_STATES = ("raised", "delivered", "failed")
+RELOADS = ("reloaded", "unchanged", "invalid", "restart_needed", "failed")
 LES = (*map(str, BOUNDS), "+Inf")
 
 
@@ -58,6 +59,7 @@ class Registry(Collector):
         self._dropped = 0
         self._refused: Counter[str] = Counter()
         self._restarts = 0
+        self._reloads = Counter(dict.fromkeys(RELOADS, 0))
         self._gauges: dict[str, Delta] = {}  # the latest of each worker
         self._collectors = CollectorRegistry()
         self._collectors.register(self)
@@ -87,6 +89,10 @@ class Registry(Collector):
     def count_alert(self, state: str) -> None:
         """Count an alert as `raised`, `delivered` (to every channel) or `failed` (given up by one)."""
         self._alerts[state] += 1
+
+    def count_reload(self, outcome: str) -> None:
+        """Count a reload by how it ended."""
+        self._reloads[outcome] += 1
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its content type, for a scraper's `Accept`."""
@@ -158,6 +164,8 @@ class Registry(Collector):
         }
         for name, (text, value) in counters.items():
             yield CounterMetricFamily(name, text, value)
+        reloads = {(outcome,): count for outcome, count in self._reloads.items()}
+        yield counter("gateway_reloads_total", "Reloads of the configuration by outcome.", ("outcome",), reloads)
         yield GaugeMetricFamily("gateway_workers", "Workers that report.", len(self._gauges))
         resident = sum(gauges["resident_bytes"] for gauges in self._gauges.values())
         yield GaugeMetricFamily("gateway_workers_resident_memory_bytes", "Memory of all workers.", resident)

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
+from gateway.process.reload import Outcome, Reloaded
 
 
 @dataclass
@@ -22,6 +23,8 @@ class Gateway:
     missing: list[str] = field(default_factory=list)
     exposition: bytes = b"gateway_connections 1.0\n"
     accepted: list[str] = field(default_factory=list)
+    reloaded: Reloaded = Reloaded(Outcome.UNCHANGED, "nothing has changed")
+    reloads: int = 0
     hang: bool = False
     broken: bool = False
     sock: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -38,6 +41,10 @@ class Gateway:
         self.accepted.append(accept)
         await self._answer()
         return self.exposition, "text/plain; version=0.0.4; charset=utf-8"
+
+    async def reload(self) -> Reloaded:
+        self.reloads += 1
+        return self.reloaded
 
     async def _answer(self) -> None:
         if self.broken:
@@ -58,7 +65,7 @@ class Gateway:
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
-    gateway.task = asyncio.create_task(serve_admin(admin_app(gateway.ready, gateway.metrics), gateway.sock))
+    gateway.task = asyncio.create_task(serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload), gateway.sock))
     yield gateway
     await gateway.stop()
 

@@ -87,7 +87,7 @@ def test_editors_find_the_schema_and_no_fault_in_the_example(
         ("plans: {gold: {services: [orders], limits: {hits: [10/fortnight]}}}", ["plans", "gold", "limits", "hits", 0]),
         ("plans: {gold: {limits: {}}}", ["plans", "gold"]),
         ("gateway: {listn: '0.0.0.0:8080'}", ["gateway"]),
-        ("gateway: {workers: 2}", ["gateway", "workers"]),
+        ("gateway: {workers: 0}", ["gateway", "workers"]),
         ("accounts: {Acme: {}}", ["accounts"]),
         ("services: {orders: {rules: [{get /orders: hits}]}}", ["services", "orders", "rules", 0]),
         ("applications: {web: {plans: [gold], api_keys: [hunter2]}}", ["applications", "web", "api_keys", 0]),

@@ -32,7 +32,7 @@ def test_the_keys_of_the_gateway_and_channels_are_spread_too(write: Write) -> No
             b="gateway: {admin: 127.0.0.1:1}\nalerts: {channels: {b: {webhook: http://b}}}",
         )
     )
-    assert (config.drain, config.admin.port, [*config.channels]) == (1.0, 1, ["a", "b"])
+    assert (config.drain.timeout, config.admin.port, [*config.channels]) == (1.0, 1, ["a", "b"])
 
 
 def test_a_name_is_defined_once(write: Write) -> None:
@@ -111,7 +111,7 @@ def test_a_file_that_is_too_large(place: Path) -> None:
 
 def test_problems_come_by_file_and_position(write: Write) -> None:
     folder = write(
-        b="gateway: {drain: soon, workers: 2}\nplans: {Gold: {services: [x]}}", a="accounts: [a]\nversion: 3"
+        b="gateway: {drain: soon, workers: two}\nplans: {Gold: {services: [x]}}", a="accounts: [a]\nversion: 3"
     )
     assert [line.split(": ")[0] for line in problems(folder)] == [
         "plans/a.yaml:1:1",

@@ -23,17 +23,18 @@ from gateway.model import (
     Config,
     Down,
     DownMode,
+    Drain,
     Each,
     KeyPlace,
     Limit,
-    Oidc,
     Memory,
+    Oidc,
     Over,
     Pattern,
     Period,
     Plan,
-    Rule,
     Rate,
+    Rule,
     Service,
     State,
     Store,
@@ -51,7 +52,7 @@ version: 1
 gateway:
   listen: [0.0.0.0:8080, "[::]:8080", {address: "localhost:0"}, "localhost:0"]
   admin: "[::1]:8081"
-  workers: 1
+  workers: 4
   data: ../data
   store:
     url: rediss://store.internal:6379/1
@@ -130,8 +131,6 @@ applications:
     state: suspended
   customers: {plans: [free], match: {roles: [customer, "shop:buyer"]}, each: client}
 """
-
-
 SERVICE = "{upstream: {targets: ['http://x']}, accept: [{api_key: {query: k}}], rules: [ANY /: hits]}"
 
 
@@ -148,7 +147,7 @@ def test_the_process(config: Config, place: Path) -> None:
         Address("localhost", 0),
     )
     assert config.admin == Address("::1", 8081)
-    assert (config.workers, config.drain) == (1, 90.0)
+    assert (config.workers, config.drain) == (4, Drain(timeout=90.0, delay=5.0))
     assert config.data == place / "data"  # relative to the file
     assert config.store == Store(
         kind="url",
@@ -159,6 +158,7 @@ def test_the_process(config: Config, place: Path) -> None:
         timeout=0.08,
     )
     assert "hunter2" not in repr(config)
+
 
 def test_what_clients_may_take(config: Config) -> None:
     assert config.limits == ClientLimits(
@@ -204,7 +204,6 @@ def test_a_service_has_a_limit_of_its_own(body: str, read: int, write: Write) ->
     assert config.services["x"].max_body == read
 
 
-
 def test_it_can_be_handed_to_another_process(config: Config) -> None:
     assert repr(pickle.loads(pickle.dumps(config))) == repr(config)
 
@@ -234,8 +233,8 @@ def test_a_service(config: Config, place: Path) -> None:
             name="orders",
             hosts=("api.example.com", "*.example.org"),
             path="/orders",
-            max_body=10 * 1024 * 1024,
             strip_path=True,
+            max_body=10 * 1024 * 1024,
             upstream=Upstream(
                 name="orders",
                 targets=(

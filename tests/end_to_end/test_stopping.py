@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ async def test_a_killed_worker_is_replaced(stage: Stage, tmp_path: Path) -> None
         kill(first)
         assert await rush([gateway], stage.token(), 20, connections=2) == {200: 15, 429: 5}
         assert gateway.worker.pid != first.pid
-        await gateway.said("the worker ended with code -9, another one starts")
+        await gateway.said("ended with code -9, another one starts")
         assert await gateway.metric("gateway_worker_restarts_total") == 1
         assert await gateway.missing() == []
 
@@ -79,6 +80,37 @@ async def test_a_killed_embedded_store_is_started_again_with_its_counts(stage: S
         await gateway.said("the embedded store ended, it is started again")
         assert await rush([gateway], stage.token(), 12, connections=2) == {200: 8, 429: 4}
         await until(gateway.is_ready)
+
+
+async def test_readiness_ends_first_and_traffic_is_taken_until_balancers_know(stage: Stage, tmp_path: Path) -> None:
+    """`drain: {delay: …}`: meanwhile nothing is different for a client."""
+    async with stage.gateway(tmp_path, ORDERS, PLANS, DELAY="1s") as gateway, gateway.connected() as (reader, writer):
+        gateway.process.terminate()
+        await until(lambda: unready(gateway))
+        writer.write(gateway.head(stage.token()))
+        assert b"\r\nconnection: close\r\n" not in await read_answer(reader)
+        assert (await gateway.get(token=stage.token())).status_code == 200
+        assert await reader.read() == b""  # and then the end
+        assert await gateway.ended() == 0
+
+
+async def test_a_second_signal_ends_it_at_once(stage: Stage, tmp_path: Path) -> None:
+    async with (
+        stage.gateway(tmp_path, ORDERS, PLANS, STORE="embedded", DELAY="30s", WORKERS="2") as gateway,
+        gateway.connected() as (reader, writer),
+    ):
+        writer.write(gateway.head(stage.token(), "/orders/slow/60"))
+        await until(lambda: is_forwarded(gateway))
+        gateway.process.terminate()
+        await until(lambda: unready(gateway))
+        began = time.monotonic()
+        gateway.interrupt()
+        assert await reader.read() == b""
+        assert await gateway.ended() == 0
+        assert time.monotonic() - began < 10
+        await gateway.said("stopped with 1 connections still busy")
+        lines = [line for line in gateway.access_log() if line["path"] == "/orders/slow/60"]
+        assert [(line["status"], line["reason"]) for line in lines] == [(0, "client_abort")]
 
 
 async def test_ctrl_c_leaves_nothing(stage: Stage, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ gateway:
   listen: "${LISTEN}"
   admin: "${ADMIN}"
   data: "${DATA}"
-  drain: 10s
+  drain: {timeout: 10s, delay: "${DELAY:-0s}"}
+  workers: "${WORKERS:-1}"
   store: {url: "${STORE}", timeout: "${STORE_TIMEOUT}"}
 identity:
   keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]}}
@@ -42,7 +43,7 @@ class Gateway:
         self.url = f"http://{self.listen}"
         self.secrets: set[str] = set()  # that it was shown, and must tell nobody
         self.environment = {"LISTEN": self.listen, "ADMIN": self.admin, "DATA": str(folder / "data"), **environment}
-        self._plans = folder / f"plans-{self.mark}"
+        self.plans = folder / f"plans-{self.mark}"
         self._printed = folder / f"stdout-{self.mark}", folder / f"stderr-{self.mark}"
         self._process: Process | None = None
         self._seen: set[psutil.Process] = set()
@@ -52,11 +53,11 @@ class Gateway:
 
     def configure(self, *files: str) -> None:
         """Write the plans; those that were there are gone."""
-        self._plans.mkdir(exist_ok=True)
-        for old in self._plans.iterdir():
+        self.plans.mkdir(exist_ok=True)
+        for old in self.plans.iterdir():
             old.unlink()
         for number, text in enumerate((GATEWAY, *files)):
-            (self._plans / f"{number}.yaml").write_text(text)
+            (self.plans / f"{number}.yaml").write_text(text)
 
     # --- life
 
@@ -70,8 +71,13 @@ class Gateway:
         return psutil.Process(self.process.pid)
 
     @property
+    def workers(self) -> list[psutil.Process]:
+        return [p for p in self.processes() if "gateway.app" in p.cmdline()]
+
+    @property
     def worker(self) -> psutil.Process:
-        return next(p for p in self.processes() if "gateway.app" in p.cmdline())
+        (worker,) = self.workers
+        return worker
 
     @property
     def store(self) -> psutil.Process:
@@ -105,7 +111,7 @@ class Gateway:
         stdout, stderr = self._printed
         with stdout.open("ab") as out, stderr.open("ab") as err:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway", "run", str(self._plans)),
+                *(sys.executable, "-m", "gateway", "run", str(self.plans)),
                 env={**os.environ, **self.environment, MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -146,6 +152,18 @@ class Gateway:
             kill(process)
         await self.process.wait()
         return left
+
+    async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another run of the command, in the same environment."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *arguments),
+            env={**os.environ, **self.environment, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return subprocess.CompletedProcess(arguments, process.returncode or 0, out.decode(), err.decode())
 
     # --- as a client
 
@@ -194,6 +212,9 @@ class Gateway:
 
     async def is_ready(self) -> bool:
         return await self.missing() == []
+
+    async def reload(self) -> httpx2.Response:
+        return await self._admin.post("/reload", timeout=60)
 
     async def metrics(self) -> str:
         return (await self._admin.get("/metrics")).text

@@ -99,7 +99,7 @@ class Gateway(Block):
     admin: net.Listen | None = None
     """Where probes and metrics are served; 127.0.0.1:8081 if left out."""
     workers: of.Workers = 1
-    """Processes that carry traffic."""
+    """Processes that carry traffic; auto: one for each core."""
     data: of.FilePath | None = None
     """The folder of what the gateway keeps; ./data of the working directory if left out."""
     store: Store | None = None

@@ -35,23 +35,21 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
-def _workers(text: str) -> int:
-    if text != "1":
-        raise Complaint(
-            "is not supported yet (1)" if text.isdecimal() and int(text) else "is not a number of processes (1)", text
-        )
-    return 1
+def _workers(text: str) -> int | None:
+    return None if text == "auto" else _processes.parse(text)
 
 
 Version = Annotated[str, Scalar("a version of this format (1)", matching("1"), {"enum": [1, "1"]})]
-Workers = Annotated[int, Scalar("a number of processes (1)", _workers, {"const": 1})]
+_processes = number(1, 64, "a number of processes from 1 to 64, or auto")
+Workers = Annotated[
+    int | None, Scalar(_processes.what, _workers, {"anyOf": [_processes.schema, {"const": "auto"}]})
+]  # None: auto
 FLAG = Scalar("true or false", _flag, {"type": "boolean"})
+Flag = Annotated[bool, FLAG]
 Fields = Annotated[int, number(1, 10_000, "a number of fields from 1 to 10000")]
 Connections = Annotated[int, number(1, 1_000_000, "a number from 1 to 1000000")]
-Flag = Annotated[bool, FLAG]
 Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 Gateways = Annotated[int, number(1, 1000, "a number of gateways from 1 to 1000")]
 
 _SHARE = r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%"
@@ -70,6 +68,7 @@ Share = Annotated[
     Scalar("a share above 0% and below 100%, such as 10%", _share, {"type": "string", "pattern": f"^{_SHARE}$"}),
 ]
 
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = r"([0-9]{1,8}(?:\.[0-9]{1,3})?)(ms|s|m|h)"
 
 

@@ -16,7 +16,7 @@ def build(file: File, context: Context) -> Config:
     return Config(
         listen=process.listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
-        workers=file.gateway.workers,
+        workers=process.workers(file.gateway, context),
         data=process.data(file.gateway, context),
         store=process.store(file.gateway.store, context),
         drain=Drain(**file.gateway.drain.model_dump()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gateway import model
@@ -9,6 +10,8 @@ from gateway.config.blocks.gateway import Channel, Gateway, Limits, Oidc, Store
 from gateway.config.blocks.network import LOCAL_STORES
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, repeated
+
+MOST_WORKERS = 64
 
 
 def listen(block: Gateway, context: Context) -> tuple[model.Address, ...]:
@@ -23,10 +26,46 @@ def listen(block: Gateway, context: Context) -> tuple[model.Address, ...]:
     return tuple(addresses) or model.Config().listen
 
 
+def workers(block: Gateway, context: Context) -> int:
+    """The `memory` store counts in one process."""
+    alone = block.store is not None and block.store.url == "memory"
+    if block.workers is None:
+        return 1 if alone else min(cores(), MOST_WORKERS)
+    if alone and block.workers > 1:
+        text = "is more than the memory store permits, which counts in one process (1); use embedded or a store's URL"
+        context.complain(("gateway", "workers"), Complaint(text, shown=str(block.workers)))
+    return block.workers
+
+
+def cores() -> int:
+    """Those that this process may use: by its affinity, and by its container's quota (cgroup v2, `cpu.max`)."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or `max`
+        return allowed
+
+
 def data(block: Gateway, context: Context) -> Path:
     if block.data is None:
         return model.Config().data.absolute()
     return context.file(block.data, ("gateway", "data"))
+
+
+def limits(block: Limits) -> model.ClientLimits:
+    """One address may have half of all connections, so that none shuts out the others."""
+    return model.ClientLimits(
+        target=block.target,
+        head=block.head,
+        fields=block.fields,
+        min_rate=block.min_rate,
+        connections=block.connections,
+        client_connections=block.client_connections or max(1, block.connections // 2),
+        requests=block.requests,
+        invalid_credentials=block.invalid_credentials,
+        memory=block.memory,
+    )
 
 
 def store(block: Store | None, context: Context) -> model.Store:
@@ -53,21 +92,6 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
     )
-def limits(block: Limits) -> model.ClientLimits:
-    """One address may have half of all connections, so that none shuts out the others."""
-    return model.ClientLimits(
-        target=block.target,
-        head=block.head,
-        fields=block.fields,
-        min_rate=block.min_rate,
-        connections=block.connections,
-        client_connections=block.client_connections or max(1, block.connections // 2),
-        requests=block.requests,
-        invalid_credentials=block.invalid_credentials,
-        memory=block.memory,
-    )
-
-
 
 
 def channel(name: str, block: Channel) -> model.Channel:

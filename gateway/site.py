@@ -1,0 +1,75 @@
+"""One configuration as a worker serves it: compiled aside, then taken whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from gateway.gate import Gate, Ledger, Permits
+from gateway.identity.passport import Passport
+from gateway.model import Application, Config, Identity, Plan, Service
+from gateway.proxy.pool import Pool
+from gateway.routing.router import compile_permits, compile_router
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The passport asks providers from `start` to `close`; pools open no connection by themselves."""
+
+    config: Config
+    passport: Passport
+    gate: Gate
+    pools: Mapping[Service, Pool]
+
+
+def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, before: Site | None = None) -> Site:
+    """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
+    are its own; what remembers requests' decisions is new.
+
+    Raises ValueError, OSError or ssl.SSLError for what cannot be used.
+    """
+    passport = Passport(
+        config.providers,
+        config.applications.values(),
+        tolerance=config.limits.invalid_credentials,
+        before=None if before is None else before.passport,
+    )
+    known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
+    pools = {
+        service: known.get(service.upstream) or Pool(service.upstream, loop) for service in config.services.values()
+    }
+    router = compile_router(config.services.values())
+    gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines)
+    return Site(config, passport, gate, pools)
+
+
+def permits_of(config: Config) -> dict[tuple[str, str], Permits]:
+    """A matcher for each plan and service where the plan lists what it allows."""
+    return {
+        (plan.name, service): compile_permits(patterns)
+        for plan in config.plans.values()
+        for service, patterns in plan.allow.items()
+    }
+
+
+def identity_lines(application: Application, plan: Plan, identity: Identity) -> bytes:
+    """The identity headers for the service; a subject is percent-encoded where it is not plain."""
+    lines = [f"x-application-id: {application.name}", f"x-plan: {plan.name}"]
+    if identity.subject:
+        lines.append(f"x-subject: {quote(identity.subject, safe=SUBJECT_SAFE)}")
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
+
+
+SUBJECT_SAFE = "!$&'()*+,/:;=@|{}[]<>^`\"?#"
+
+
+def connection_counts(pools: Mapping[Service, Pool]) -> dict[tuple[str, str], int]:
+    """Connections by (upstream, state)."""
+    counts: dict[tuple[str, str], int] = {}
+    for pool in pools.values():
+        total, idle = pool.counts()
+        counts[pool.upstream.name, "open"] = counts.get((pool.upstream.name, "open"), 0) + total
+        counts[pool.upstream.name, "idle"] = counts.get((pool.upstream.name, "idle"), 0) + idle
+    return counts

@@ -1,0 +1,93 @@
+"""Another configuration, made ready beside traffic and then taken: requests must not notice either."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.gate import Ledger
+from gateway.identity.passport import close_all
+from gateway.identity.provider import Provider
+from gateway.site import Site, build_site
+
+RETIRE = 15.0  # seconds for requests that wait for a provider which is not used any more
+SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
+SLICE = 20  # pools whose certificates are looked at in one go
+
+
+class Staging:
+    """`site` is what is served."""
+
+    def __init__(self, site: Site, ledger: Ledger) -> None:
+        self.site = site
+        self._ledger = ledger
+        self._next: Site | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, pickled: bytes) -> None:
+        """Makes a configuration ready. Raises whatever is wrong with it: nothing has changed then."""
+        await self._abandon()
+        self._next = site = await self._build(pickled)
+        await site.passport.start()
+        for number, pool in enumerate(site.pools.values()):
+            pool.reload_certificates()  # of those that go on
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def commit(self) -> Site:
+        """What was made ready is what is served."""
+        assert self._next is not None
+        old, self.site, self._next = self.site, self._next, None
+        if left := old.passport.left(self.site.passport):
+            task = asyncio.create_task(retire(left))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        return self.site
+
+    async def close(self) -> None:
+        """Ends the background work of all that was served."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._abandon()
+        await self.site.passport.close()
+
+    async def _abandon(self) -> None:
+        site, self._next = self._next, None
+        if site is not None:
+            await close_all(site.passport.left(self.site.passport))
+
+    async def _build(self, pickled: bytes) -> Site:
+        loop = asyncio.get_running_loop()
+
+        def build() -> Site:
+            return build_site(pickle.loads(pickled), self._ledger, loop, self.site)  # noqa: S301 - our supervisor's
+
+        with yielding():
+            return await loop.run_in_executor(None, build)
+
+
+async def retire(providers: set[Provider]) -> None:
+    """Closes them once nobody can be waiting for them."""
+    try:
+        await asyncio.sleep(RETIRE)
+    finally:
+        await close_all(providers)
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """While a thread builds: traffic soon has its turn again, and nobody looks for garbage in so much that is new."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+        gc.freeze()
+        gc.enable()
