@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -14,6 +12,7 @@ from redis.exceptions import ResponseError
 from gateway.model import Address, Store
 from gateway.store import StoreAway
 from gateway.store.connection import PATIENCE, dialer, fixed
+from gateway.store.look import Look
 from gateway.store.node import Node
 from gateway.store.pipe import ask
 from gateway.store.several import ask_several
@@ -36,8 +35,7 @@ class Cluster:
         self._shards: dict[Node, Shard] = {}
         self._owners: list[Node | None] = [None] * SLOTS
         self._epoch = 0
-        self._looking: asyncio.Task[bool] | None = None
-        self._looked = float("-inf")
+        self._look = Look(self._find, EVERY)
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -61,23 +59,15 @@ class Cluster:
 
     async def refresh(self) -> bool:
         """See Topology."""
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        return await asyncio.shield(self._looking)
+        return await self._look.now()
 
     async def close(self) -> None:
         """See Topology."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
+        await self._look.close()
 
-    async def _look(self) -> bool:
-        loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._looked + EVERY - loop.time())
+    async def _find(self) -> bool:
         found = await self._ask()
-        self._looked = loop.time()
-        if found is None or not (found.serving or not self._shards):
+        if found is None or (self._shards and not found.serving):
             return False
         self._adopt(found)
         return found.serving
@@ -108,39 +98,60 @@ class Cluster:
         connection = self._dialer.to(fixed(address)).connection()
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
-            answers = await ask(connection, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
-            for answer in answers:
+            info, slots = await ask(connection, [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
+            for answer in (info, slots):
                 if isinstance(answer, ResponseError):
                     raise answer
-            return read_map(*answers, address.host)
+            return read_map(info, slots, address.host)
         finally:
             await connection.disconnect(nowait=True)
 
     def _adopt(self, found: Map) -> None:
         """Take a map over; nodes that persist stay."""
         matched = _match(self._shards, found.shards)
-        self._shards = {matched.get(shard.primary) or self._node(shard.address): shard for shard in found.shards}
+        self._shards = {matched.get(shard.primary) or self._node(): shard for shard in found.shards}
         self._owners = [None] * SLOTS
         self._epoch = found.epoch
         for node, shard in self._shards.items():
-            if node.address != shard.address:
-                log.info("a primary of the cluster is at %s, was at %s", shard.address, node.address)
-            node.name, node.address, node.tag = str(shard.address), shard.address, tag_in(shard.slots)
+            if node.name != str(shard.address):
+                log.info("a primary of the cluster is at %s, was %s", shard.address, node.name or "unknown")
+            node.name, node.tag = str(shard.address), tag_in(shard.slots)
             for number in shard.slots:
                 self._owners[number] = node
 
-    def _node(self, address: Address) -> Node:
-        return Node(str(address), self._dialer, address=address)
+    def _node(self) -> Node:
+        """A new one, which is to be where its shard's primary is."""
+
+        def at() -> Address | None:
+            shard = self._shards.get(node)
+            return None if shard is None else shard.address
+
+        async def find() -> Address:
+            address = at()
+            if address is None:
+                raise StoreAway("the server has left the cluster, or has no slots any more")
+            return address
+
+        node = Node("", self._dialer.to(find), at)
+        return node
 
 
-def _match(nodes: Mapping[Node, Shard], shards: Iterable[Shard]) -> dict[str, Node]:
+def _match(nodes: Mapping[Node, Shard], shards: Sequence[Shard]) -> dict[str, Node]:
     """Which node each shard is, by its primary: the same primary, or else any common member."""
     left = dict(nodes)
     matched: dict[str, Node] = {}
-    for same in (lambda one, other: one.primary == other.primary, lambda one, other: one.members & other.members):
+    for kin in (_same_primary, _some_member):
         for shard in shards:
-            node = next((node for node, old in left.items() if same(old, shard)), None)
+            node = next((node for node, old in left.items() if kin(old, shard)), None)
             if node is not None and shard.primary not in matched:
                 matched[shard.primary] = node
                 del left[node]
     return matched
+
+
+def _same_primary(one: Shard, other: Shard) -> bool:
+    return one.primary == other.primary
+
+
+def _some_member(one: Shard, other: Shard) -> bool:
+    return not one.members.isdisjoint(other.members)

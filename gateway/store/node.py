@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from redis.asyncio import Redis
@@ -15,26 +15,23 @@ from gateway.store.pipe import Link, Pipe
 class Node:
     """One primary, whichever server that is at the time; compared by object.
 
-    `name` is for logs. `tag` is "", but in a cluster a hash tag of which the node owns the slot. `address` is where it
-    is, None where that is found out at each connect. They change when a cluster does; the node stays.
+    `name` is for logs. `tag` is "", but in a cluster a hash tag of which the node owns the slot. They change when a
+    cluster does; the node stays.
     """
 
-    def __init__(self, name: str, dialer: Dialer, *, address: Address | None = None, tag: str = "") -> None:
+    def __init__(self, name: str, dialer: Dialer, at: Callable[[], Address | None] = lambda: None) -> None:
+        """`at` tells where the primary is, where that is known without asking: links to elsewhere are left."""
         self.name = name
-        self.address = address
-        self.tag = tag
-        self._dialer = dialer if address is None else dialer.to(self._find)
+        self.tag = ""
+        self._dialer = dialer
+        self._at = at
 
     def __repr__(self) -> str:
         return f"<Node {self.name}>"
 
     def link(self) -> Link:
         """A new connection, unopened; each `open` leads to who is the primary by then."""
-        return Pipe(self._dialer.connection, lambda: self.address)
-
-    async def _find(self) -> Address:
-        assert self.address is not None
-        return self.address
+        return Pipe(self._dialer.connection, self._at)
 
 
 class Topology(Protocol):

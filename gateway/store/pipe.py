@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 from hiredis import pack_command
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ResponseError
+
+from gateway.model import Address
 
 Command = tuple[str | bytes | int, ...]
 Dial = Callable[[], AbstractConnection]  # a connection to be opened; it finds its server then
@@ -33,12 +35,11 @@ class Link(Protocol):
 class Pipe:
     """A Link over a connection of its own."""
 
-    def __init__(self, dial: Dial | Redis, at: Callable[[], object] = lambda: None) -> None:
-        """`at` tells where the server is, as far as is known: after a change, `open` connects anew."""
+    def __init__(self, dial: Dial | Redis, at: Callable[[], Address | None] = lambda: None) -> None:
+        """`at` tells where the server is, if that is known: when it is elsewhere by now, `open` connects anew."""
         self._dial = dial if not isinstance(dial, Redis) else _dial_of(dial)
         self._at = at
         self._connection: AbstractConnection | None = None
-        self._opened_at: object = None
         self._run = ""
 
     async def open(self, patience: float) -> str:
@@ -46,7 +47,7 @@ class Pipe:
 
         Raises TimeoutError after `patience` seconds, OSError, or RedisError where there is none.
         """
-        if self._connection is not None and (_over(self._connection) or self._opened_at != self._at()):
+        if self._connection is not None and (_over(self._connection) or _astray(self._connection, self._at())):
             await self.close()
         if self._connection is None:
             await self._connect(patience)
@@ -77,7 +78,7 @@ class Pipe:
             await connection.disconnect()
 
     async def _connect(self, patience: float) -> None:
-        opened_at, connection = self._at(), self._dial()
+        connection = self._dial()
         try:
             async with asyncio.timeout(patience):
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -86,7 +87,7 @@ class Pipe:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._connection, self._opened_at = connection, opened_at
+        self._connection = connection
 
 
 async def ask(connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:
@@ -118,6 +119,11 @@ def _over(connection: AbstractConnection) -> bool:
     """Whether the server has closed it, or is known to."""
     reader = connection._reader  # redis-py asks the same before it takes one from a pool
     return not connection.is_connected or reader is None or reader.at_eof()
+
+
+def _astray(connection: AbstractConnection, address: Address | None) -> bool:
+    """Whether it leads elsewhere."""
+    return address is not None and isinstance(connection, Connection) and (connection.host, connection.port) != address
 
 
 def _dial_of(redis: Redis) -> Dial:

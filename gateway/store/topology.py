@@ -11,19 +11,17 @@ from gateway.store.cluster import Cluster
 from gateway.store.connection import PATIENCE, dialer
 from gateway.store.node import Node, Topology
 from gateway.store.pipe import Link
-from gateway.store.sentinel import Sentinels
+from gateway.store.sentinel import Watched
 
-__all__ = ["Link", "Node", "Single", "Topology", "topology"]
+__all__ = ["Link", "Node", "Topology", "topology"]
 
 
 class Single:
-    """One primary at a fixed address, or where its Sentinels say. See Topology."""
+    """One primary at a fixed address. See Topology."""
 
     def __init__(self, store: Store, patience: float) -> None:
         self._store = store
-        self._find = Sentinels(store, patience).find if store.kind == "sentinel" else None
-        name = f"{store.service} behind Sentinel" if self._find is not None else "the store"
-        self._nodes = (Node(name, dialer(store, patience, self._find)),)
+        self._nodes = (Node("the store", dialer(store, patience)),)
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -36,10 +34,10 @@ class Single:
 
     def client(self, tag: str = "", *, patience: float | None = None) -> Redis:
         """See Topology."""
-        return dialer(self._store, patience or PATIENCE, self._find).client()
+        return dialer(self._store, patience or PATIENCE).client()
 
     async def refresh(self) -> bool:
-        """Nothing to do: where the primary is is found out at each connect."""
+        """Nothing to look for."""
         return True
 
     async def close(self) -> None:
@@ -52,4 +50,6 @@ def topology(store: Store, *, patience: float = PATIENCE) -> Topology:
     Connects when first used. Raises ValueError for a store without address, OSError (ssl.SSLError) for a CA or
     certificate that cannot be read.
     """
-    return Cluster(store, patience) if store.kind == "cluster" else Single(store, patience)
+    if store.kind == "cluster":
+        return Cluster(store, patience)
+    return Watched(store, patience) if store.kind == "sentinel" else Single(store, patience)
