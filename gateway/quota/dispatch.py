@@ -61,6 +61,9 @@ class Caller(Protocol):
     def voided(self, call: Call) -> None:
         """Nobody will know whether the store has done `call`."""
 
+    def failed(self, call: Call) -> None:
+        """The store cannot do `call`, nor another about the same counters."""
+
 
 class Dispatcher:
     """Owns the connections to a node and the decision when to use them.
@@ -295,7 +298,7 @@ class Dispatcher:
         if isinstance(answer, ResponseError):
             if str(answer).startswith(OF_ONE_CALL):
                 log.error("the store cannot count for %r: %s", call.scope.name, answer)
-                self._void(call)
+                self._caller.failed(call)
                 return None
             if call.tried:
                 self._lose([call])

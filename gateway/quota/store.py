@@ -221,6 +221,15 @@ class StoreLedger:
             log.warning("%d units of %r may stay held for nobody in this window", lost, call.scope.name)
         self._put_back(call)
 
+    def failed(self, call: Call) -> None:
+        """Who waited hears it at once; what was to be reported waits for the next look."""
+        call.void()
+        call.scope.call = None
+        for group in call.groups:
+            self._answer_all([(waiter, UNAVAILABLE) for waiter in group.waiters])
+        if call.scope.waiting:
+            self._make_ready(call.scope)
+
     def _put_back(self, call: Call) -> None:
         scope = call.scope
         scope.call = None
