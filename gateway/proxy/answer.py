@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from gateway.http.answers import STATUS_LINES, date
-from gateway.http.fields import RESPONSE_KINDS, Fields, Kind, listed, without
+from gateway.http.fields import RESPONSE_KINDS, WHITESPACE, Fields, Kind, listed, without
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -119,7 +119,7 @@ class AnswerReader(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # a trailer: the next message must not see it
-        name = name.lower()
+        name, value = name.lower(), value.rstrip(WHITESPACE)  # the parser took it off the front
         kind = RESPONSE_KINDS[name]
         if kind is Kind.PASS:
             self._fields += (name, b": ", value, b"\r\n")
@@ -131,7 +131,7 @@ class AnswerReader(asyncio.Protocol):
         elif kind is Kind.CONTENT_LENGTH:
             if self._length is not None or self._chunked:
                 raise AnswerError("its length is ambiguous")
-            self._length = value
+            self._length = b"%d" % int(value)
         elif kind is Kind.CONNECTION and value.lower() not in (b"keep-alive", b"close"):
             self._listed = (self._listed or set()) | listed(value)
 
@@ -163,6 +163,8 @@ class AnswerReader(asyncio.Protocol):
     def _forward_interim(self, exchange: Exchange, status: int) -> None:
         """A 1xx passes (RFC 9110 15.2), except 100, which the gateway itself has answered."""
         self._interim += 1
+        if self._chunked or self._length is not None:  # RFC 9110 8.6, RFC 9112 6.1
+            raise AnswerError("an interim answer that announces a body")
         if self._interim > MAX_INTERIM:
             raise AnswerError("too many interim answers")
         if status != 100 and exchange.version == "1.1":
@@ -175,29 +177,33 @@ class AnswerReader(asyncio.Protocol):
         out = self._out
         out.append(STATUS_LINES[status])
         out += self._fields
-        bodyless = exchange.method == b"HEAD" or status in (204, 304)
-        if self._length is not None and status != 204:
-            out += (b"content-length: ", self._length, b"\r\n")
-        elif self._chunked and not bodyless:
-            out.append(self._chunk_framing(exchange))
-        elif not bodyless:
-            self._body_until_close = True
-            keep = False
-            self._chunked = True
-            out.append(self._chunk_framing(exchange))
-        self._keep = keep
+        if exchange.method == b"HEAD" or status in (204, 304):
+            self._keep = keep and not self._announces_a_body(status)
+            self._chunked = False
+            if self._length is not None and status != 204:
+                out += (b"content-length: ", self._length, b"\r\n")
+        else:
+            self._keep = keep and (self._chunked or self._length is not None)
+            out += self._framing(exchange)
         if not self._dated:  # RFC 9110 6.6.1
             out.append(b"date: %b\r\n" % date(time.time()))
         out.append(client.answer_fields(exchange))
         if exchange.method == b"HEAD":
             self._done = self._bodyless = True
 
-    def _chunk_framing(self, exchange: Exchange) -> bytes:
-        if exchange.version == "1.1":
-            return b"transfer-encoding: chunked\r\n"
-        self._chunked = False  # HTTP/1.0 reads until the connection closes
-        exchange.keep = False
-        return b""
+    def _announces_a_body(self, status: int) -> bool:
+        """Whether a 204 or 304 says what it must not (RFC 9110 8.6, RFC 9112 6.1): who knows what it sends."""
+        return (self._chunked and status in (204, 304)) or (status == 204 and self._length not in (None, b"0"))
+
+    def _framing(self, exchange: Exchange) -> Fields:
+        if self._length is not None:
+            return [b"content-length: ", self._length, b"\r\n"]
+        self._body_until_close = not self._chunked
+        self._chunked = exchange.version == "1.1"
+        if self._chunked:
+            return [b"transfer-encoding: chunked\r\n"]
+        exchange.keep = False  # HTTP/1.0 reads until the connection closes
+        return []
 
     def on_body(self, data: bytes) -> None:
         if self._done:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -30,7 +31,7 @@ FRESH = 1.0  # seconds idle within which a peer is trusted not to be closing
 class UpstreamConnection(AnswerReader):
     """Idle while `exchange` is None."""
 
-    __slots__ = ("_pool", "active", "endpoint", "generation", "idle_since", "transport", "used")
+    __slots__ = ("_pool", "_unread", "active", "endpoint", "generation", "idle_since", "transport", "used")
 
     def __init__(self, pool: Pool, endpoint: Endpoint, generation: int) -> None:
         super().__init__()
@@ -38,6 +39,7 @@ class UpstreamConnection(AnswerReader):
         self.endpoint = endpoint
         self.generation = generation
         self.transport: asyncio.Transport | None = None
+        self._unread = select.poll()
         self.idle_since = self.active = 0.0
         self.used = False  # has answered before: the peer may close it at any moment
 
@@ -49,6 +51,7 @@ class UpstreamConnection(AnswerReader):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
         self.endpoint.open += 1
+        self._unread.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.endpoint.open -= 1
@@ -72,6 +75,8 @@ class UpstreamConnection(AnswerReader):
     def reusable(self, idempotent: bool) -> bool:
         """After long idleness the peer may be closing right now: not for a request that must not be repeated."""
         if self.transport is None or self.transport.is_closing() or self.generation != self._pool.generation:
+            return False
+        if self._unread.poll(0):  # what was not asked for, or a goodbye, that the loop has yet to deliver
             return False
         return idempotent or time.monotonic() - self.idle_since < FRESH
 
@@ -142,9 +147,12 @@ class UpstreamConnection(AnswerReader):
             self._flush(exchange)
             self._finish(exchange)
             return
+        first = self._in_head and not self._head_bytes
         if self._in_head:
             self._head_bytes += len(data)
         try:
+            if first and not data.startswith(b"H"):  # the parser would skip line ends, and take RTSP and Icecast
+                raise AnswerError("it does not start with HTTP's status line")
             self._parser.feed_data(data)
             if self._in_head and self._head_bytes > MAX_HEAD:
                 raise AnswerError("its head is too large")

@@ -235,3 +235,28 @@ async def test_a_host_that_no_resolver_takes_is_502_like_one_that_is_away() -> N
         got = await proxy.talk(GET)
     assert got.startswith(b"HTTP/1.1 502 ")
     assert b'"code":"upstream_unreachable"' in got
+
+
+@pytest.mark.parametrize("late", [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", b""])
+async def test_what_a_service_says_unasked_is_seen_before_the_next_request_is_sent(late: bytes) -> None:
+    """A second answer, or the end, that waits unread in the kernel while the loop turns to the next request first."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+
+    async with proxy_before(service) as proxy:
+        reader, writer = await proxy.connect()
+        writer.write(GET)
+        await read_answer(reader)
+        (connection,) = proxy.server.connections
+        writers[0].write(late) if late else writers[0].transport.abort()
+        if not late:
+            await asyncio.sleep(0)
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")  # before the loop looks
+        assert (await read_answer(reader)).endswith(b"\r\n\r\nok")
+        assert proxy.connections == 2
+        writer.close()

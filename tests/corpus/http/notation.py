@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 CRLF = b"\r\n"
 ROOT = b"GET / HTTP/1.1\r\n\r\n"  # the plainest request, as a service sees it
@@ -61,3 +61,43 @@ def seen_chunked(body: bytes, *fields: bytes) -> bytes:
     """A POST as the service sees it, in one chunk."""
     framed = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
     return head(b"POST / HTTP/1.1", *fields, b"transfer-encoding: chunked") + framed
+
+
+class Answer(NamedTuple):
+    """Bytes of a service, and what becomes of them.
+
+    `got` is what the client gets, without the gateway's own fields and with all chunks in one; a status where the
+    gateway answers instead. `cut`: its end never comes, and the client sees that. `reused`: the service's connection
+    serves the next request. `ending` is what the service does after `sent`: keep, close, reset or shut (half of it);
+    `later` comes once the client has its answer.
+    """
+
+    name: str
+    sent: bytes
+    got: bytes | int
+    rule: str
+    request: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    ending: str = "keep"
+    later: bytes = b""
+    cut: bool = False
+    reused: bool = True
+
+
+def passes(name: str, sent: bytes, got: bytes, **rest: Any) -> Answer:
+    """The truth: the client gets `got`, and the service's connection is `reused` unless it says otherwise."""
+    return Answer(name, sent, got, **rest)
+
+
+def spends(name: str, sent: bytes, got: bytes, **rest: Any) -> Answer:
+    """The client gets `got`, and the connection that it came by is not trusted again."""
+    return Answer(name, sent, got, reused=False, **rest)
+
+
+def fails(name: str, sent: bytes, **rest: Any) -> Answer:
+    """502: nothing of `sent` reaches the client."""
+    return Answer(name, sent, 502, reused=False, **rest)
+
+
+def cuts(name: str, sent: bytes, got: bytes, **rest: Any) -> Answer:
+    """The client gets no more than `got`, and its connection ends before the answer does."""
+    return Answer(name, sent, got, cut=True, reused=False, **rest)

@@ -1,0 +1,5 @@
+"""What services answer."""
+
+from corpus.http.answers import framing, heads
+
+CASES = {f"{room.__name__.rpartition('.')[2]}: {case.name}": case for room in (framing, heads) for case in room.CASES}
