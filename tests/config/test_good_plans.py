@@ -350,11 +350,45 @@ def test_what_the_gateway_does_when_told_nothing(write: Write, place: Path) -> N
         ("memory", Store(kind="memory")),
         ("redis://store", Store(kind="url", url="redis://store")),
         ("unix:///run/valkey.sock", Store(kind="url", url="unix:///run/valkey.sock")),
+        ("{url: redis://s, wait: 2, fence: 10s}", Store(kind="url", url="redis://s", wait=2, fence=10.0)),
+        ("{cluster: a:7000}", Store(kind="cluster", nodes=(Address("a", 7000),))),
+        (
+            '{cluster: [a:7000, "[::1]:7001"], tls: true, wait: 0}',
+            Store(kind="cluster", nodes=(Address("a", 7000), Address("::1", 7001)), tls=True, wait=0),
+        ),
+        (
+            "{sentinel: [a:26379, b:26379], service: main, database: 3, sentinel_password: x, sentinel_username: u}",
+            Store(
+                kind="sentinel",
+                nodes=(Address("a", 26379), Address("b", 26379)),
+                service="main",
+                database=3,
+                sentinel_username="u",
+                sentinel_password="x",
+            ),
+        ),
         ('{url: "redis://[::1]:6379/0", timeout: 1s}', Store(kind="url", url="redis://[::1]:6379/0", timeout=1.0)),
     ],
 )
 def test_stores(written: str, store: Store, write: Write) -> None:
     assert load(write(f"gateway: {{store: {written if '{' in written else repr(written)}}}")).store == store
+
+
+def test_a_store_may_be_spoken_to_with_mutual_tls(write: Write, place: Path) -> None:
+    files = "ca: ../certs/ca.pem, cert: ../certs/gateway.pem, key: ../certs/gateway.key"
+    access = "username: gateway, password: secret"
+    store = load(write(f"gateway: {{store: {{sentinel: a:1, service: main, tls: true, {files}, {access}}}}}")).store
+    folder = place / "certs"
+    assert (store.ca, store.cert, store.key) == (folder / "ca.pem", folder / "gateway.pem", folder / "gateway.key")
+    assert (store.tls, store.username, store.password) == (True, "gateway", "secret")
+
+
+@pytest.mark.parametrize(
+    ("written", "replicas"),
+    [("memory", 0), ("{url: redis://a}", 0), ("{cluster: a:1}", 1), ("{sentinel: a:1, service: main, wait: 0}", 0)],
+)
+def test_how_many_replicas_must_have_a_grant(written: str, replicas: int, write: Write) -> None:
+    assert load(write(f"gateway: {{store: {written}}}")).store.replicas == replicas
 
 
 def test_services_may_share_a_path_on_different_hosts_and_a_host_on_different_paths(write: Write) -> None:

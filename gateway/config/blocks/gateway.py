@@ -10,6 +10,7 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, OneOrSome, Some
+from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
 from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
 
@@ -22,30 +23,6 @@ class Listener(Block):
 
     short: ClassVar = "address"
     later: ClassVar = {"tls": "let a TLS proxy terminate it"}
-
-
-class Store(Block):
-    url: net.StoreUrl
-    """embedded (a bundled Valkey), memory (lost at the end), or the URL of a Redis or Valkey."""
-    ca: of.FilePath | None = None
-    """A private CA's certificates, for rediss://."""
-    password: of.Secret | None = None
-    """As file:PATH or ${NAME}."""
-    prefix: net.KeyPrefix = "gw"
-    """What the gateway's keys in the store start with."""
-    timeout: of.Wait = 0.05
-    """How long one call may take."""
-
-    short: ClassVar = "url"
-    later: ClassVar = {"sentinel": "use url", "cluster": "use url", "wait": "leave it out"}
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.password is not None and self.url in net.LOCAL_STORES:
-            raise Complaint("is only for a store with a URL; leave it out", at=("password",))
-        if self.ca is not None and not self.url.startswith("rediss:"):
-            raise Complaint("is only for a store with TLS; write rediss:// in its URL", at=("ca",))
-        return self
 
 
 class Limits(Block):

@@ -58,6 +58,15 @@ def _listen(text: str) -> Address:
     return Address(_bare(found[1] or found[2]), int(found[3]))
 
 
+def _server(text: str) -> Address:
+    found = _address(text)
+    if found is None:
+        raise ValueError(text)
+    if not 0 < int(found[3]) <= 65535:
+        raise Complaint("is not a port (1 to 65535)", shown=found[3])
+    return Address(_bare(found[1] or found[2]), int(found[3]))
+
+
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a URL of one of the schemes, with a host; raises ValueError."""
     parts = urlsplit(text)
@@ -147,9 +156,11 @@ def _header(text: str) -> str:
 
 _URL = "a URL such as https://sso.example.com/realms/demo"
 _ADDRESS = "an address and port, such as 0.0.0.0:8080 or [::]:8080"
+_SERVER = "a server's address and port, such as redis-1.internal:6379"
 _TARGET = "a target such as https://orders.internal:8443"
 
 Listen = Annotated[Address, Scalar(_ADDRESS, _listen, {"type": "string", "pattern": r"^[^ /]+:[0-9]{1,5}$"})]
+Server = Annotated[Address, Scalar(_SERVER, _server, {"type": "string", "pattern": r"^[^ /]+:[0-9]{1,5}$"})]
 Url = Annotated[str, Scalar(_URL, _url(query=False), {"type": "string", "pattern": "^https?://"}, secret=True)]
 Hook = Annotated[str, Scalar("a URL", _url(query=True), {"type": "string", "pattern": "^https?://"}, secret=True)]
 TargetUrl = Annotated[Target, Scalar(_TARGET, _target, {"type": "string", "pattern": "^https?://"}, secret=True)]

@@ -48,6 +48,8 @@ FLAG = Scalar("true or false", _flag, {"type": "boolean"})
 Flag = Annotated[bool, FLAG]
 Fields = Annotated[int, number(1, 10_000, "a number of fields from 1 to 10000")]
 Connections = Annotated[int, number(1, 1_000_000, "a number from 1 to 1000000")]
+Replicas = Annotated[int, number(0, 5, "a number of replicas from 0 to 5")]
+Database = Annotated[int, number(0, 99, "the number of a database from 0 to 99")]
 Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
 
 Gateways = Annotated[int, number(1, 1000, "a number of gateways from 1 to 1000")]
@@ -89,8 +91,16 @@ def _positive(text: str) -> float:
     return seconds
 
 
+def _fence(text: str) -> float:
+    seconds = _duration(text)
+    if not 2 <= seconds <= 60:
+        raise Complaint("is not from 2s to 60s: gateways tell each other once a second", shown=text)
+    return seconds
+
+
 _TIMED = "a duration such as 50ms, 5s, 2m or 1h", {"type": "string", "pattern": f"^{_DURATION}$"}
 Duration = Annotated[float, Scalar(_TIMED[0], _duration, _TIMED[1])]
+Fence = Annotated[float, Scalar(_TIMED[0], _fence, _TIMED[1])]
 Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
 
 

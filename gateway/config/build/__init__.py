@@ -8,6 +8,7 @@ from gateway.config.build.applications import applications
 from gateway.config.build.context import Context
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
+from gateway.config.build.store import store
 from gateway.model import Account, ClientTimeouts, Config, Drain
 
 
@@ -18,7 +19,7 @@ def build(file: File, context: Context) -> Config:
         admin=file.gateway.admin or Config().admin,
         workers=process.workers(file.gateway, context),
         data=process.data(file.gateway, context),
-        store=process.store(file.gateway.store, context),
+        store=store(file.gateway.store, context),
         drain=Drain(**file.gateway.drain.model_dump()),
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import Channel, Gateway, Limits, Oidc, Store
-from gateway.config.blocks.network import LOCAL_STORES
+from gateway.config.blocks.gateway import Channel, Gateway, Limits, Oidc
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, repeated
 
@@ -65,20 +64,6 @@ def limits(block: Limits) -> model.ClientLimits:
         requests=block.requests,
         invalid_credentials=block.invalid_credentials,
         memory=block.memory,
-    )
-
-
-def store(block: Store | None, context: Context) -> model.Store:
-    if block is None:
-        return model.Store()
-    local = block.url in LOCAL_STORES
-    return model.Store(
-        kind=block.url if local else "url",
-        url=None if local else block.url,
-        ca=context.checked_file(block.ca, ("gateway", "store", "ca"), context.certificates.check_authority),
-        password=block.password,
-        prefix=block.prefix,
-        timeout=block.timeout,
     )
 
 
