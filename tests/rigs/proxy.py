@@ -121,8 +121,8 @@ def service_at(port: int, **settings: object) -> Service:
         tls=settings.pop("tls", ClientTls()),
         timeouts=settings.pop("timeouts", Timeouts()),
     )
-    rule = Rule(method="ANY", pattern="/", usage={"hits": 1})
-    return Service(name="echo", upstream=upstream, accept=(), rules=(rule,), **settings)
+    settings.setdefault("rules", (Rule(method="ANY", pattern="/", usage={"hits": 1}),))
+    return Service(name="echo", upstream=upstream, accept=(), **settings)
 
 
 @asynccontextmanager
