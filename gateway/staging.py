@@ -6,8 +6,9 @@ import asyncio
 import gc
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from gateway.gate import Ledger
 from gateway.identity.passport import close_all
@@ -42,11 +43,15 @@ class Staging:
         """What was made ready is what is served."""
         assert self._next is not None
         old, self.site, self._next = self.site, self._next, None
+        self._start(let_go([old.config, old.passport, old.pools, old.gate]))
         if left := old.passport.left(self.site.passport):
-            task = asyncio.create_task(retire(left))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            self._start(retire(left))
         return self.site
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def close(self) -> None:
         """Ends the background work of all that was served."""
@@ -69,6 +74,13 @@ class Staging:
 
         with yielding():
             return await loop.run_in_executor(None, build)
+
+
+async def let_go(parts: list[object]) -> None:
+    """One after the other, as freeing so much at once would hold traffic up."""
+    while parts:
+        await asyncio.sleep(0)
+        parts.pop()
 
 
 async def retire(providers: set[Provider]) -> None:

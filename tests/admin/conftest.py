@@ -16,6 +16,9 @@ from gateway.admin.serve import serve_admin
 from gateway.process.reload import Outcome, Reloaded
 
 
+NOTHING = Reloaded(Outcome.UNCHANGED, "nothing has changed")
+
+
 @dataclass
 class Gateway:
     """What the admin pages ask the gateway, and where they are served."""
@@ -23,7 +26,7 @@ class Gateway:
     missing: list[str] = field(default_factory=list)
     exposition: bytes = b"gateway_connections 1.0\n"
     accepted: list[str] = field(default_factory=list)
-    reloaded: Reloaded = Reloaded(Outcome.UNCHANGED, "nothing has changed")
+    reloaded: Reloaded = NOTHING
     reloads: int = 0
     hang: bool = False
     broken: bool = False
@@ -65,7 +68,9 @@ class Gateway:
 @pytest.fixture
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
-    gateway.task = asyncio.create_task(serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload), gateway.sock))
+    gateway.task = asyncio.create_task(
+        serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload), gateway.sock)
+    )
     yield gateway
     await gateway.stop()
 

@@ -9,6 +9,8 @@ import pytest
 
 from gateway import __version__
 from gateway.admin import app as module
+from gateway.admin.app import admin_app
+from gateway.process.reload import Outcome, Reloaded
 
 
 async def test_a_process_that_answers_is_alive_whatever_is_missing(gateway: Any, client: httpx2.AsyncClient) -> None:
@@ -102,3 +104,51 @@ async def test_nothing_is_cached_and_the_server_does_not_name_itself(path: str, 
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in answer.headers
+
+
+# --- reload
+
+
+async def test_a_reload_that_went_well_is_200(gateway: Any, client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/reload")
+    assert (answer.status_code, answer.json()) == (200, {"status": "unchanged", "detail": "nothing has changed"})
+    assert gateway.reloads == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(Outcome.INVALID, 422), (Outcome.RESTART_NEEDED, 409), (Outcome.FAILED, 503)]
+)
+async def test_one_that_did_not_says_why(
+    gateway: Any, client: httpx2.AsyncClient, outcome: Outcome, status: int
+) -> None:
+    problem = {"file": "plans/a.yaml", "line": 7, "column": 17, "path": "plans.gold", "message": "is text", "text": "…"}
+    gateway.reloaded = Reloaded(outcome, "the configuration stays as it was", (problem,))
+    answer = await client.post("/reload")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert (told["code"], told["detail"]) == (outcome, "the configuration stays as it was")
+    assert told["problems"] == [problem]
+
+
+@pytest.mark.parametrize("field", ["Origin", "Sec-Fetch-Site", "Referer"])
+async def test_a_browser_cannot_be_led_to_reload(gateway: Any, client: httpx2.AsyncClient, field: str) -> None:
+    answer = await client.post("/reload", headers={field: "http://evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert gateway.reloads == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("192.168.0.1", False)],
+)
+async def test_only_this_machine_may_reload(gateway: Any, address: str, may: bool) -> None:
+    app = admin_app(gateway.ready, gateway.metrics, gateway.reload)
+    transport = httpx2.ASGITransport(app, client=(address, 1234))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://admin") as client:
+        assert (await client.post("/reload")).status_code == (200 if may else 403)
+
+
+async def test_to_look_is_not_to_reload(gateway: Any, client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/reload")).status_code == 405
+    assert gateway.reloads == 0
