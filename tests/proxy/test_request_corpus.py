@@ -1,10 +1,12 @@
 """The corpus, client's side: each case over a real connection, whole and byte by byte, with a request in its wake."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 from corpus.http.notation import Case, get
+from corpus.http.reference import whole
 from corpus.http.requests import CASES
 from rigs.wire import Client, Wire, wire
 
@@ -18,10 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def gateway() -> AsyncIterator[Wire]:
     async with wire() as gateway:
         yield gateway
-
-
-def name_of(case: Case) -> str:
-    return case.name
 
 
 async def answered(client: Client, seen: tuple[bytes, ...]) -> None:
@@ -52,3 +50,26 @@ async def play(gateway: Wire, case: Case, pieces: int) -> None:
 async def test_a_service_gets_exactly_this(gateway: Wire, case: Case) -> None:
     await play(gateway, case, 0)
     await play(gateway, case, 1 if len(case.sent) < 2000 else 4999)
+
+
+CUT = [
+    "framing: a length",
+    "chunks: many trailers",
+    "fields: a value of whitespace",
+    "hops: h2c on a POST with a length",
+    "hops: Expect and chunks",
+    "sequences: length then chunks",
+]
+
+
+@pytest.mark.parametrize("case", [CASES[name] for name in CUT], ids=CUT)
+async def test_a_client_that_leaves_anywhere_has_sent_no_more_than_it_has(gateway: Wire, case: Case) -> None:
+    for size in range(len(case.sent) + 1):
+        await gateway.clear()
+        async with gateway.client() as client:
+            await client.send(case.sent[:size], 0)
+            await asyncio.sleep(0.001)
+        await gateway.settle()
+        found, _ = whole(case.sent[:size])
+        seen = gateway.recorder.seen()
+        assert seen == case.seen[: len(found)][: len(seen)]
