@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.quota.counters import Claim
 from gateway.quota.leases import Leases
@@ -77,12 +77,33 @@ class Answer(NamedTuple):
         )
 
 
+def call_key(counter: str, process: str) -> str:
+    """The key of a process's last call about the scope of a counter."""
+    return f"{counter[: counter.index('}') + 1]}:~{process}"
+
+
 def command(
     key: str, counters: list[str], number: int, seen: float, fence: Fence, outbox: str, rows: list[str | int], last: int
 ) -> Command:
     """The script's keys and arguments, the number of keys first. `last`: 1 asks for the process's last call."""
     header = (number, int(seen * MICRO), REMEMBERED, fence.key, fence.here, outbox, fence.processes, last)
     return (1 + len(counters), key, *counters, *header, *rows)
+
+
+class Keeper(Protocol):
+    """Who keeps the books of scopes."""
+
+    def answered(self, call: Call, answer: Answer) -> None:
+        """The store has done `call`."""
+
+    def undone(self, call: Call) -> None:
+        """The store has not done `call`, and never will."""
+
+    def voided(self, call: Call) -> None:
+        """Nobody will know whether the store has done `call`."""
+
+    def failed(self, call: Call) -> None:
+        """The store cannot do `call`, nor another about the same counters."""
 
 
 class Call:
@@ -92,9 +113,11 @@ class Call:
     is the store's at that time; `tried` says that it may have reached the store.
     """
 
-    __slots__ = ("_leases", "counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried")
+    __slots__ = ("_keeper", "_leases", "counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried")
 
-    def __init__(self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float) -> None:
+    def __init__(
+        self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float, keeper: Keeper
+    ) -> None:
         """Takes along what the scope's counters have to report, and what they return. Raises PageFullError."""
         self.number = number
         self.scope = scope
@@ -103,6 +126,7 @@ class Call:
         self.epoch = 0
         self.tried = False
         self._leases = leases
+        self._keeper = keeper
         wanted = self._wanted()
         self.counters = [c for c in scope.cells if c in wanted or c.idle or c.owes(leases.page)]
         rows: list[str | int] = [len(self.counters)]
@@ -110,6 +134,25 @@ class Call:
             rows += self._row(counter, row, wanted.get(counter, 0))
         self.rows = rows + self._shapes()
         leases.page.sign_number(number)
+
+    def __str__(self) -> str:
+        return repr(self.scope.name)
+
+    def answered(self, answer: Answer) -> None:
+        """See Errand."""
+        self._keeper.answered(self, answer)
+
+    def undone(self) -> None:
+        """See Errand."""
+        self._keeper.undone(self)
+
+    def voided(self) -> None:
+        """See Errand."""
+        self._keeper.voided(self)
+
+    def failed(self) -> None:
+        """See Errand."""
+        self._keeper.failed(self)
 
     def _wanted(self) -> dict[Counter, int]:
         """Units to lease ahead: of what waiting requests need, and of all that is in use when more is due."""

@@ -108,8 +108,12 @@ class Meter:
         """The counter's part of a call: value, start, end, drop."""
         if here.end is None:
             return (self.value, 0, "", "")
-        kept = min(LONGEST_KEPT, max(HOUR, here.end - here.start))
-        return (self.value, int(here.start * MICRO), int(here.end * MICRO), int(here.end + kept))
+        return (self.value, int(here.start * MICRO), int(here.end * MICRO), dropped(here))
+
+
+def dropped(here: Window) -> int | str:
+    """When the counter of a window is forgotten, in Unix seconds; "" for never."""
+    return "" if here.end is None else int(here.end + min(LONGEST_KEPT, max(HOUR, here.end - here.start)))
 
 
 NO_ENTRY = Entry("", (), ("", ""))  # before the first window

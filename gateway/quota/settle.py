@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.quota.calls import REMEMBERED, Answer, command
+from gateway.quota.calls import REMEMBERED, Answer, call_key, command
 from gateway.quota.clock import boottime
 from gateway.quota.dispatch import CONSUME, PATIENCE
 from gateway.quota.page import Legacy, read_page
@@ -80,7 +80,7 @@ class Settler:
         link = node.link()
         try:
             fence = await self._look(node, link)
-            books = _Books(link, fence, keys.outbox(self._prefix, node.tag), call_key(legacies, process))
+            books = _Books(link, fence, keys.outbox(self._prefix, node.tag), call_key(legacies[0].entry.key, process))
             last = (await books.call(number + 1, [], 1)).last
             shares = [share_of(legacy, last, fence, late) for legacy in legacies]
             await books.call(number + 2, shares, 0)
@@ -119,12 +119,6 @@ class _Books(NamedTuple):
 def tag_of(key: str) -> str:
     """The hash tag in a counter's key."""
     return key.partition("{")[2].partition("}")[0]
-
-
-def call_key(legacies: Iterable[Legacy], process: str) -> str:
-    """The key of the dead process's last call about the scope of these counters."""
-    key = next(iter(legacies)).entry.key
-    return f"{key[: key.index('}') + 1]}:~{process}"
 
 
 def share_of(legacy: Legacy, last: str, fence: Fence, late: float) -> Share:

@@ -11,7 +11,8 @@ from rigs.ledgers import TIMEOUT, Load, all_of, ask, client, gateway, units, ver
 from rigs.waiting import until
 
 from gateway.model import Charge, Limit, Outcome, Over, Period, Verdict
-from gateway.quota.store import SOFT, StoreLedger
+from gateway.quota.desk import SOFT
+from gateway.quota.store import StoreLedger
 
 from .conftest import Server, ask_all
 

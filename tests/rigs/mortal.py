@@ -185,7 +185,7 @@ class Mortal:
 
     def _refill(self) -> None:
         self._scope.refill = True
-        call = Call(self._next(), self._scope, [], self._leases, self._local)
+        call = Call(self._next(), self._scope, [], self._leases, self._local, None)
         if call.counters:
             call.settle(self._answer(call, 1))
 
@@ -220,7 +220,7 @@ class Mortal:
             counters = tuple(meter.at(NOW) for meter, _ in claim.firm)
             waiters = [Waiter(claim, lambda _: None, 0.0) for _ in range(self._rng.randrange(1, 6))]
             groups.append(Group(claim, counters, waiters))
-        return Call(self._next(), self._scope, groups, self._leases, self._local)
+        return Call(self._next(), self._scope, groups, self._leases, self._local, None)
 
     def _answer(self, call: Call, times: int) -> Answer:
         call.begin(self.fence.epoch)

@@ -1,0 +1,242 @@
+"""Where requests wait for the store: packed into calls by scope, answered with the call or when their time is up."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+
+from gateway.model import Outcome
+from gateway.quota.calls import Answer, Call, Group
+from gateway.quota.clock import StoreClock
+from gateway.quota.counters import UNAVAILABLE, Claim
+from gateway.quota.deadlines import Deadlines
+from gateway.quota.hand import held_elsewhere, lacking, scarcest, spend, take
+from gateway.quota.leases import Leases
+from gateway.quota.memo import Memo
+from gateway.quota.page import PageFullError
+from gateway.quota.scopes import Meter, Scope, Waiter
+
+REST = 0.015  # seconds after which a scope asks again for what others hold
+SOFT = 0.25  # seconds for which it is believed that others hold the rest
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Of one process. `ready` hears of scopes with something to call about; `without_store` decides what the store
+    cannot be asked about.
+    """
+
+    def __init__(
+        self,
+        clock: StoreClock,
+        leases: Leases,
+        memo: Memo,
+        timeout: float,
+        ready: Callable[[Scope], None],
+        without_store: Callable[[Claim[Meter]], Outcome],
+    ) -> None:
+        self.closed = False
+        self._clock = clock
+        self._leases = leases
+        self._memo = memo
+        self._timeout = timeout
+        self._ready = ready
+        self._without_store = without_store
+        self._numbers = itertools.count(1)
+        self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def take(self, claim: Claim[Meter]) -> Outcome | None:
+        """What can be decided here; None: the store must be asked."""
+        try:
+            return take(claim, self._clock, self._leases, self._refill)
+        except PageFullError:
+            log.exception("more counters are in use at a time than this process can lease")
+            return self._without_store(claim)
+
+    def wait(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> None:
+        """Ask the store; `done` hears its answer, or within the timeout another."""
+        waiter = Waiter(claim, done, asyncio.get_running_loop().time() + self._timeout)
+        self._deadlines.add(waiter)
+        scope = claim.firm[0][0].scope
+        scope.waiting.append(waiter)
+        self._ready(scope)
+
+    def close(self) -> None:
+        """Return all that is in hand; who waits is answered as soon as it is known that nothing comes."""
+        self.closed = True
+        for timer in self._timers:
+            timer.cancel()
+        for scope in {counter.scope for counter in self._leases.counters}:
+            self._give_back(scope)
+
+    def expire_all(self) -> None:
+        """Answer who still waits."""
+        self._deadlines.expire_all()
+
+    # --- calls
+
+    def call(self, scope: Scope) -> Call | None:
+        """Everything that waits in a scope as one call; None if it can be decided without."""
+        waiting, scope.waiting = scope.waiting, []
+        answers: list[tuple[Waiter, Outcome]] = []
+        by_claim: dict[Claim[Meter], list[Waiter]] = {}
+        for waiter in waiting:
+            if waiter.done is None:
+                continue
+            outcome = self.take(waiter.claim)
+            if outcome is None:
+                by_claim.setdefault(waiter.claim, []).append(waiter)
+            else:
+                answers.append((waiter, outcome))
+        call = None
+        page = self._leases.page
+        if by_claim or scope.refill or any(counter.idle or counter.owes(page) for counter in scope.cells):
+            call = self._packed(scope, by_claim)
+        self._answer_all(answers)
+        return call
+
+    def answered(self, call: Call, answer: Answer) -> None:
+        """Hand out what the store granted. What nobody waits for any more stays in hand."""
+        scope = call.scope
+        scope.call = None
+        call.settle(answer)
+        self._memo.note(call.counters, answer.states)
+        now = self._clock.earliest()
+        answers: list[tuple[Waiter, Outcome]] = []
+        for group, requests in zip(call.groups, answer.granted, strict=True):
+            waiting = [waiter for waiter in group.waiters if waiter.done is not None]
+            lucky = waiting[:requests]
+            if lucky:
+                spend(group.claim, group.counters, len(lucky), self._leases, now)
+            outcome = scarcest(group.claim)
+            answers += ((waiter, outcome) for waiter in lucky)
+            scope.waiting += waiting[requests:]
+        answers += self._again(scope, at_once=None in answer.states)
+        self._answer_all(answers)
+        if self.closed:
+            self._give_back(scope)
+
+    def undone(self, call: Call) -> None:
+        """Who waited waits on."""
+        call.undo()
+        self._put_back(call)
+
+    def voided(self, call: Call) -> None:
+        """Nobody is let in without being counted; what may have been granted is lost."""
+        lost = call.void()
+        if lost:
+            log.warning("%d units of %s may stay held for nobody in this window", lost, call)
+        self._put_back(call)
+
+    def failed(self, call: Call) -> None:
+        """Who waited hears it at once; what was to be reported waits for the next look."""
+        call.void()
+        call.scope.call = None
+        for group in call.groups:
+            self._answer_all([(waiter, UNAVAILABLE) for waiter in group.waiters])
+        if call.scope.waiting:
+            self._ready(call.scope)
+
+    def _packed(self, scope: Scope, by_claim: dict[Claim[Meter], list[Waiter]]) -> Call | None:
+        now = self._clock.earliest()
+        groups = [
+            Group(claim, tuple(meter.at(now) for meter, _ in claim.firm), waiters)
+            for claim, waiters in by_claim.items()
+        ]
+        try:
+            call = Call(next(self._numbers), scope, groups, self._leases, self._clock.local(), self)
+        except PageFullError:
+            log.exception("more counters are in use at a time than this process can lease")
+            return None  # who waits hears it in time
+        if not call.counters:
+            return None
+        scope.call = call
+        return call
+
+    def _put_back(self, call: Call) -> None:
+        scope = call.scope
+        scope.call = None
+        scope.waiting += (waiter for group in call.groups for waiter in group.waiters if waiter.done is not None)
+        self._ready(scope)
+
+    def _again(self, scope: Scope, *, at_once: bool) -> list[tuple[Waiter, Outcome]]:
+        """Decide with what is known now; who cannot be answered waits on.
+
+        `at_once`: the window was another, so that the store has not been asked really. Else others hold what is left.
+        """
+        waiters, scope.waiting = scope.waiting, []
+        answers: list[tuple[Waiter, Outcome]] = []
+        for waiter in waiters:
+            outcome = self.take(waiter.claim)
+            if outcome is not None:
+                answers.append((waiter, outcome))
+                continue
+            scope.waiting.append(waiter)
+            meter = lacking(waiter.claim)
+            if meter is not None and meter.counter.asked > -1:
+                waiter.meanwhile = held_elsewhere(meter)
+        if self.closed:
+            self._expire_scope(scope)
+        elif scope.waiting and not at_once:
+            self._rest(scope)
+        elif scope.waiting or scope.refill:
+            self._ready(scope)
+        return answers
+
+    def _rest(self, scope: Scope) -> None:
+        """Ask again in a moment."""
+        scope.resting = True
+
+        def end() -> None:
+            self._timers.discard(timer)
+            scope.resting = False
+            self._ready(scope)
+
+        timer = asyncio.get_running_loop().call_later(REST, end)
+        self._timers.add(timer)
+
+    def _give_back(self, scope: Scope) -> None:
+        """Return all that is in hand: it is not needed any more."""
+        scope.resting = False
+        for counter in scope.cells:
+            counter.idle = counter.hand > 0
+        self._ready(scope)
+
+    def _refill(self, scope: Scope) -> None:
+        scope.refill = True
+        self._ready(scope)
+
+    # --- answers
+
+    def _expire(self, waiter: Waiter) -> None:
+        """The time to wait is over."""
+        if waiter.meanwhile is None:
+            self._answer(waiter, self._without_store(waiter.claim))
+            return
+        meter = lacking(waiter.claim)
+        if meter is not None:
+            meter.counter.soft_until = self._clock.local() + SOFT
+        self._answer(waiter, waiter.meanwhile)
+
+    def _expire_scope(self, scope: Scope) -> None:
+        waiters, scope.waiting = scope.waiting, []
+        for waiter in waiters:
+            if waiter.done is not None:
+                self._expire(waiter)
+
+    def _answer_all(self, answers: list[tuple[Waiter, Outcome]]) -> None:
+        for waiter, outcome in answers:
+            self._answer(waiter, outcome)
+
+    def _answer(self, waiter: Waiter, outcome: Outcome) -> None:
+        done, waiter.done = waiter.done, None
+        if done is None:
+            return
+        try:
+            done(outcome)
+        except Exception:
+            log.exception("a request failed when it heard the ledger's answer")

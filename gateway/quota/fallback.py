@@ -1,0 +1,117 @@
+"""What is decided without the store, and how it is told when it is back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.model import DownMode, Outcome, Verdict
+from gateway.quota.calls import Answer, call_key, command
+from gateway.quota.clock import StoreClock
+from gateway.quota.counters import UNAVAILABLE, Claim
+from gateway.quota.hand import count, count_apart, known_refusal
+from gateway.quota.leases import Leases
+from gateway.quota.local.cell import Report
+from gateway.quota.local.fallback import Fallback
+from gateway.quota.local.shares import Line
+from gateway.quota.page import PageFullError
+from gateway.quota.scopes import Meter
+from gateway.store.fence import Fence
+from gateway.store.keys import tag
+from gateway.store.script import Command
+
+
+class WithoutStore:
+    """`fallback` None: nothing is let in."""
+
+    def __init__(self, clock: StoreClock, leases: Leases, fallback: Fallback | None) -> None:
+        self._clock = clock
+        self._leases = leases
+        self._fallback = fallback
+        self._telling: set[tuple[str, str]] = set()
+
+    def decide(self, claim: Claim[Meter]) -> Outcome:
+        """Refused, if that is known; else what the plan says."""
+        refusal = known_refusal(claim, self._clock)
+        if refusal is not None or self._fallback is None:
+            return refusal or UNAVAILABLE
+        now = self._clock.earliest()
+        late = self._clock.local() + self._clock.ahead
+        lines = [self._line(meter, cost, now) for meter, cost in claim.firm]
+        limit = claim.firm[0][0].limit
+        if limit.down.mode is DownMode.LOCAL and any(line.end <= late for line in lines):
+            return UNAVAILABLE  # at the edge of two windows
+        outcome = self._fallback.decide(limit, lines)
+        if outcome.verdict is Verdict.GRANTED:
+            self._count(claim, outcome, now)
+        return outcome
+
+    def _count(self, claim: Claim[Meter], outcome: Outcome, now: float) -> None:
+        try:
+            if outcome.fallback is DownMode.OPEN:
+                for meter, cost in claim.firm:
+                    count_apart(meter, cost, now, self._leases)
+            count(claim, 1, now, self._leases)
+        except PageFullError:
+            return  # let in by the plan's own wish, and too much to remember
+
+    def _line(self, meter: Meter, cost: int, now: float) -> Line:
+        counter = meter.at(now)
+        entry = counter.entry
+        return Line(meter.limit, entry.key, counter.start, counter.end, cost, counter.scope.name, entry)
+
+    def tell(self, send: Callable[[str, ShareCall], bool]) -> None:
+        """The store counts: send it what was spent of local shares and it does not know."""
+        if self._fallback is None:
+            return
+        self._fallback.over()
+        for report in self._fallback.shares.reports():
+            who = (report.reporter, report.scope)
+            if who not in self._telling:
+                self._telling.add(who)
+                if not send(tag(report.scope), ShareCall(report, self._clock.local(), self._telling)):
+                    self._telling.discard(who)
+
+
+class ShareCall:
+    """A report of local shares as a call of consume.lua; see Errand. What is not done is told again."""
+
+    def __init__(self, report: Report, sent: float, telling: set[tuple[str, str]]) -> None:
+        self.sent = sent
+        self.epoch = 0
+        self.tried = False
+        self._report = report
+        self._telling = telling
+
+    def __str__(self) -> str:
+        return repr(self._report.scope)
+
+    def begin(self, epoch: int) -> None:
+        """See Errand."""
+        self.epoch = self.epoch or epoch
+
+    def command(self, seen: float, fence: Fence, outbox: str) -> Command:
+        """See Errand."""
+        rows: list[str | int] = [len(self._report.lines)]
+        keys = []
+        for (key, row, tail), units in self._report.lines:
+            keys.append(key)
+            rows += (*row, 0, 0, units, 0, 0, *tail)
+        rows.append(0)
+        return command(
+            call_key(keys[0], self._report.reporter), keys, self._report.number, seen, fence, outbox, rows, 0
+        )
+
+    def answered(self, answer: Answer) -> None:
+        """See Errand."""
+        self._report.done()
+        self._end()
+
+    def undone(self) -> None:
+        """See Errand."""
+        self._end()
+
+    voided = undone  # told again; at a loss of the store's data some units may be counted twice
+    failed = undone
+
+    def _end(self) -> None:
+        self._telling.discard((self._report.reporter, self._report.scope))
