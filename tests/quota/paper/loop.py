@@ -62,19 +62,20 @@ class Process:
     def kill(self) -> None:
         """As SIGKILL does: nothing of it runs any more."""
         self.alive = False
-        self._backlog.clear()
 
     def bury(self) -> None:
         """End the tasks of a dead process, so that none is left behind; what they do has no effect on the living."""
-        self.alive, self.paused = True, False
+        self.alive = True
         for task in self.tasks:
             task.cancel()
+        self.resume()
 
     def admits(self, handle: asyncio.Handle) -> bool:
-        """Whether a callback may run now; one of a paused process is kept."""
-        if self.paused:
+        """Whether a callback may run now; else it is kept."""
+        runs = self.alive and not self.paused
+        if not runs:
             self._backlog.append(handle)
-        return self.alive and not self.paused
+        return runs
 
 
 CURRENT: ContextVar[Process] = ContextVar("process")

@@ -19,6 +19,7 @@ from .world import Seen, World
 
 SECONDS = {Period.MINUTE: 60, Period.HOUR: 3600}  # the periods of this world
 FENCE = 6.0  # seconds in which processes tell a store that forgot what they remember, and one for the way
+GIVEN_BACK = 3.0  # seconds until a store knows that what it granted was not used
 EARLY = 1e-6
 
 
@@ -233,30 +234,29 @@ class Truth:
         return self._deaths[gateway] > loss + FENCE and not apart
 
     def _unknown(self, key: Key, first: int, last: int, at: float) -> int:
-        """Units that a store may count although nobody was told of them: granted to requests of gateways that died
-        meanwhile or were just told that it took too long; and, after a loss, what was reported twice."""
-        if any(loss <= at for loss in self._losses):
-            return self._spent(key, first, last, at)
-        return sum(
+        """Units that a store may take for spent although nobody was let in for them: granted to requests of gateways
+        that died meanwhile, or that had waited too long; and, after a loss, what was reported twice."""
+        lost = any(loss <= at for loss in self._losses)
+        return (self._spent(key, first, last, at) if lost else 0) + sum(
             cost
             for request in self._history.requests
-            if request.scope == key.scope
-            and request.asked <= at
-            and (request.outcome is None or self._vain(request, at))
+            if request.scope == key.scope and request.asked <= at and self._in_vain(request, at)
             for limit, cost in request.charges
             if key_of(request.scope, limit) == key
         )
 
-    def _vain(self, request: Request, at: float) -> bool:
-        """Whether the store may not know yet that nobody waits for this any more."""
+    def _in_vain(self, request: Request, at: float) -> bool:
+        """Whether units may have been granted to a request that was not let in, and not be given back yet."""
         outcome = request.outcome
-        if outcome is None or outcome.verdict is not Verdict.UNAVAILABLE:
+        if outcome is None:
+            return True
+        if outcome.verdict is Verdict.GRANTED or request.answered < request.asked + self._timeout - EARLY:
             return False
         troubled = any(
-            event.kind not in {"loss", "skew"} and event.at <= at and request.asked <= event.until + 3
+            event.kind not in {"loss", "skew"} and event.at <= at and request.asked <= event.until + GIVEN_BACK
             for event in self._history.events
         )
-        return troubled or at <= request.answered + 3
+        return troubled or at <= request.answered + GIVEN_BACK
 
     def _told(self, use: Use) -> bool:
         """Whether the store knows by now what was spent."""
