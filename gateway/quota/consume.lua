@@ -53,7 +53,10 @@ local last = redis.call('GET', KEYS[1])
 if last then
   local known, answer = string.match(last, '^(%d+) (.*)$')
   known = tonumber(known)
-  if known == number then return answer end
+  if known == number then
+    redis.call('EXPIRE', KEYS[1], ARGV[3]) -- a write, so that WAIT waits for what was done the first time
+    return answer
+  end
   if known > number then return redis.error_reply('SUPERSEDED a later call of this process has been answered') end
 end
 
