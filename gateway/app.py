@@ -1,6 +1,7 @@
 """The composition root of a worker: the only place where its rooms meet. Run by the supervisor, imported by nobody.
 
-python -m gateway.app CONTROL PAGE OWN SPARE     (file descriptors; the last two are lists of listening sockets')
+python -m gateway.app CONTROL PAGE SLOT OWN SPARE     (file descriptors, but for its place among the workers; the last
+two are lists of listening sockets')
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ log = logging.getLogger("gateway.worker")
 PUSH = 1.0  # seconds between metric deltas to the supervisor
 
 
-def main(control: str, page: str, own: str, spare: str) -> int:
+def main(control: str, page: str, slot: str, own: str, spare: str) -> int:
     """Runs a worker on inherited descriptors until its supervisor stops it; returns the exit code."""
     channel = socket.socket(fileno=int(control))
     errors = LogWriter(STDERR)
     log_to(errors.write)
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            worker = Worker(receive_config(channel), int(page), numbers(own), numbers(spare))
+            worker = Worker(receive_config(channel), int(page), int(slot), numbers(own), numbers(spare))
             runner.run(worker.run(channel))
     except Exception:
         log.exception("the worker cannot go on")
@@ -71,11 +72,15 @@ def loop_factory() -> Any:
 
 
 class Worker:
-    """Carries traffic. `own` are its sockets, `spare` those of others, which it serves when it is asked to."""
+    """Carries traffic. `own` are its sockets, `spare` those of others, which it serves when it is asked to.
 
-    def __init__(self, config: Config, page: int, own: list[int], spare: list[int]) -> None:
+    `slot` is its place among the workers, from 0, and its successor's too.
+    """
+
+    def __init__(self, config: Config, page: int, slot: int, own: list[int], spare: list[int]) -> None:
         self._config = config
         self._page = page
+        self._slot = slot
         self._own = own
         self._spare = spare
         self._adopted: dict[int, socket.socket] = {}

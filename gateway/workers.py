@@ -81,7 +81,7 @@ class Worker:
         await self._wait_until_ready()
 
     async def _spawn(self, control: int) -> asyncio.subprocess.Process:
-        arguments = control, self.page, ",".join(map(str, self._own)), ",".join(map(str, self._spare))
+        arguments = control, self.page, self.slot, ",".join(map(str, self._own)), ",".join(map(str, self._spare))
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.app"),
             *map(str, arguments),

@@ -15,7 +15,6 @@ from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
 from gateway.process.reload import Outcome, Reloaded
 
-
 NOTHING = Reloaded(Outcome.UNCHANGED, "nothing has changed")
 
 

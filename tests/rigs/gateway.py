@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -45,6 +46,7 @@ class Gateway:
         self.environment = {"LISTEN": self.listen, "ADMIN": self.admin, "DATA": str(folder / "data"), **environment}
         self.plans = folder / f"plans-{self.mark}"
         self._printed = folder / f"stdout-{self.mark}", folder / f"stderr-{self.mark}"
+        self.inherits: socket.socket | None = None  # as from a service manager
         self._process: Process | None = None
         self._seen: set[psutil.Process] = set()
         self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
@@ -106,13 +108,22 @@ class Gateway:
         self.processes()  # seen, so that none can be left behind
         return self
 
+    def inherit(self, sock: socket.socket) -> None:
+        """Have it served by what starts after this, as from a service manager that keeps it open."""
+        self.inherits = sock
+        self.listen = self.environment["LISTEN"] = "{}:{}".format(*sock.getsockname())
+        self.url = f"http://{self.listen}"
+        self._http.base_url = self.url
+
     async def launch(self) -> None:
         """Only that: it may well refuse to start."""
         stdout, stderr = self._printed
         with stdout.open("ab") as out, stderr.open("ab") as err:
             self._process = await asyncio.create_subprocess_exec(
+                *activation(self.inherits),
                 *(sys.executable, "-m", "gateway", "run", str(self.plans)),
                 env={**os.environ, **self.environment, MARK: self.mark},
+                pass_fds=() if self.inherits is None else (self.inherits.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -252,6 +263,17 @@ class Gateway:
         lines = await until(lambda: [line for line in self.log() if text in line["message"]], f"a line with {text!r}")
         line: dict[str, Any] = lines[0]
         return line
+
+
+def activation(sock: socket.socket | None) -> list[str]:
+    """What to run a command with, so that it gets a listening socket as from systemd (sd_listen_fds(3))."""
+    if sock is None:
+        return []
+    code = (
+        f"import os, sys; os.dup2({sock.fileno()}, 3); "
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", code]
 
 
 def whole_lines(path: Path) -> list[str]:
