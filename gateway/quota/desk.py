@@ -171,6 +171,8 @@ class Desk:
         waiters, scope.waiting = scope.waiting, []
         answers: list[tuple[Waiter, Outcome]] = []
         for waiter in waiters:
+            if waiter.done is None:
+                continue
             outcome = self.take(waiter.claim)
             if outcome is not None:
                 answers.append((waiter, outcome))
