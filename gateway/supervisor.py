@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -77,7 +78,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end)
         reloads = asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, reloads.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up, reloads, has_terminal())
         async with AsyncExitStack() as stack:
             await self._start(stack)
             background(stack, self._reload_on(reloads))
@@ -115,6 +116,13 @@ class Supervisor:
             if self._crew is not None:
                 self._crew.hurry()
         self._stop.set()
+
+    def _hang_up(self, reloads: asyncio.Event, had_terminal: bool) -> None:
+        """SIGHUP is a request to reload, unless it is its old meaning: the terminal was closed."""
+        if had_terminal and not has_terminal():
+            self._end()
+        else:
+            reloads.set()
 
     async def _leave(self) -> None:
         """Not ready any more, but serving for those who do not know yet."""
@@ -192,6 +200,15 @@ class Supervisor:
                 self._registry.apply(str(worker.slot), message["delta"])
             case "alert":
                 self._alerting.push(Alert(**message["alert"]))
+
+
+def has_terminal() -> bool:
+    """Whether it was started from one, which is still open."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

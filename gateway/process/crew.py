@@ -22,6 +22,7 @@ STEADY = 30.0  # seconds after which a worker counts as well started
 LOOK = 5.0  # seconds between looks whether the workers still speak, which they do every second
 SILENT = 20.0  # seconds of silence after which one is asked
 PATIENCE = 10.0  # seconds that it then has
+SETTLED = 2.0  # seconds, at the stop, to settle what workers left: a store that is away is not waited for
 HURRIED = 2.0  # seconds that a worker has to cut what is in flight and to settle its accounts
 
 
@@ -143,7 +144,11 @@ class Crew:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeping
         await asyncio.gather(*(self._end(worker, seconds) for worker in self._workers.values()))
-        await asyncio.gather(*self._settling)
+        if self._settling:
+            _, unsettled = await asyncio.wait(self._settling, timeout=SETTLED)
+            for task in unsettled:
+                task.cancel()
+            await asyncio.gather(*unsettled, return_exceptions=True)
 
     def hurry(self) -> None:
         """In the middle of `stop`: those that drain cut what is in flight."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +138,12 @@ SERVICE = "{upstream: {targets: ['http://x']}, accept: [{api_key: {query: k}}], 
 @pytest.fixture
 def config(write: Write) -> Config:
     return load(write(gateway=GATEWAY, orders=ORDERS), {"STORE_PASSWORD": "hunter2", "OPS_SECRET": SECRET})
+
+
+def test_as_many_workers_as_cores(write: Write) -> None:
+    here = len(os.sched_getaffinity(0))
+    assert 1 <= load(write("gateway: {workers: auto}")).workers <= here
+    assert load(write("gateway: {workers: auto, store: memory}")).workers == 1
 
 
 def test_the_process(config: Config, place: Path) -> None:

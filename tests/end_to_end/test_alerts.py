@@ -105,6 +105,19 @@ async def test_where_a_limit_refuses_nobody_is_told_of_overage(
     assert [data["used"] for data in postbox.told] == [data["threshold"] // 10 for data in postbox.told]
 
 
+async def test_a_channel_that_comes_with_a_reload_is_told(stage: Stage, postbox: Postbox, tmp_path: Path) -> None:
+    alerting = plans("reject", [50, 100])
+    silent = alerting.replace(", to: [ops]", "")
+    async with stage.gateway(tmp_path, ORDERS, silent, **to(postbox)) as gateway:
+        assert await rush([gateway], stage.token(), 5, connections=1) == {200: 5}
+        await all_delivered([gateway], 1)  # to the log
+        gateway.configure(ORDERS, alerting)
+        assert (await gateway.reload()).json()["status"] == "reloaded"
+        assert await rush([gateway], stage.token(), 5, connections=1) == {200: 5}
+        await until(lambda: postbox.told)
+    assert postbox.thresholds == [100]
+
+
 async def test_a_receiver_that_fails_first_is_told_later(stage: Stage, postbox: Postbox, tmp_path: Path) -> None:
     postbox.shut = True
     alerting = plans("reject", [100])

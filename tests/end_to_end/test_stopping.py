@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -116,6 +117,14 @@ async def test_a_second_signal_ends_it_at_once(stage: Stage, tmp_path: Path) -> 
 async def test_ctrl_c_leaves_nothing(stage: Stage, tmp_path: Path) -> None:
     async with stage.gateway(tmp_path, ORDERS, PLANS, STORE="embedded") as gateway:
         gateway.interrupt()
+        assert await gateway.ended() == 0
+
+
+async def test_a_terminal_that_is_closed_ends_what_was_started_in_it(stage: Stage, tmp_path: Path) -> None:
+    async with stage.gateway(tmp_path, ORDERS, PLANS, start=False) as gateway:
+        terminal = gateway.in_terminal()
+        await gateway.start()
+        os.close(terminal)
         assert await gateway.ended() == 0
 
 

@@ -225,6 +225,21 @@ async def test_a_new_certificate_is_shown_without_a_failed_request(
         assert set(traffic.statuses) == {200}
 
 
+async def test_after_a_reload_the_new_certificate_is_shown(stage: Stage, mirror: Mirror, tmp_path: Path) -> None:
+    """At once, though the plans are the same and the old connections were good."""
+    behind = service("mirror", mirror.url, **files_of(mirror))
+    async with stage.gateway(tmp_path, behind, plans("mirror")) as gateway:
+        traffic = Traffic(gateway, stage.token())
+        async with traffic.flowing():
+            old = await traffic.seen()
+            mirror.replace(mirror.authority.client("gateway"))
+            assert (await gateway.reload()).json()["status"] == "reloaded"
+            new = (await gateway.get("/mirror", stage.token())).content
+            assert new not in old
+            await traffic.more(50)
+        assert set(traffic.statuses) == {200}
+
+
 async def test_a_broken_certificate_leaves_the_old_one_in_use(stage: Stage, mirror: Mirror, tmp_path: Path) -> None:
     behind = service("mirror", mirror.url, **files_of(mirror))
     async with stage.gateway(tmp_path, behind, plans("mirror")) as gateway:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import functools
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import uuid
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
@@ -47,6 +50,7 @@ class Gateway:
         self.plans = folder / f"plans-{self.mark}"
         self._printed = folder / f"stdout-{self.mark}", folder / f"stderr-{self.mark}"
         self.inherits: socket.socket | None = None  # as from a service manager
+        self._terminal: int | None = None
         self._process: Process | None = None
         self._seen: set[psutil.Process] = set()
         self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
@@ -115,6 +119,11 @@ class Gateway:
         self.url = f"http://{self.listen}"
         self._http.base_url = self.url
 
+    def in_terminal(self) -> int:
+        """Have it started in a terminal of its own, which is closed with this descriptor."""
+        terminal, self._terminal = os.openpty()
+        return terminal
+
     async def launch(self) -> None:
         """Only that: it may well refuse to start."""
         stdout, stderr = self._printed
@@ -127,8 +136,11 @@ class Gateway:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,
+                start_new_session=self._terminal is None,
+                preexec_fn=None if self._terminal is None else functools.partial(control, self._terminal),
             )
+            if self._terminal is not None:
+                os.close(self._terminal)
 
     async def ended(self) -> int:
         """Its exit code, once nothing of it is left."""
@@ -263,6 +275,12 @@ class Gateway:
         lines = await until(lambda: [line for line in self.log() if text in line["message"]], f"a line with {text!r}")
         line: dict[str, Any] = lines[0]
         return line
+
+
+def control(terminal: int) -> None:
+    """Make it the terminal of this new process."""
+    os.setsid()
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
 def activation(sock: socket.socket | None) -> list[str]:
