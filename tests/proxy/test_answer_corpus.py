@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -12,14 +11,12 @@ import pytest
 import pytest_asyncio
 from corpus.http.answers import CASES
 from corpus.http.notation import Answer, get
-from corpus.http.reference import FIELD, chunks, first
+from corpus.http.reference import first
+from rigs.answers import Received, received
 from rigs.proxy import proxy_before
 from rigs.wire import Client, Recorder, Wire
 
 CLEAN = Answer("", b"", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nclean", "", request=get(target=b"/clean"))
-ANSWER = re.compile(rb"HTTP/1\.1 (\d{3} [ -~]*)\r\n((?:%b)*)\r\n" % FIELD)
-NAMES = {b"date", b"via", b"x-request-id"}  # the gateway's own
-OWN = tuple(name + b":" for name in NAMES)
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close by RST
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,46 +86,21 @@ class Faulty:
             await writer.drain()
 
 
-def received(data: bytes, *, head_only: bool) -> tuple[bytes, bool]:
-    """What a client got, in the corpus' notation, and whether it is whole."""
-    got = b""
-    while (head := ANSWER.match(data)) is not None:
-        fields = [line for line in head[2].split(b"\r\n")[:-1] if not line.startswith(OWN)]
-        got += b"\r\n".join((b"HTTP/1.1 " + head[1], *fields, b"", b""))
-        data = data[head.end() :]
-        if not head[1].startswith(b"1"):
-            own = {line.partition(b":")[0] for line in head[2].split(b"\r\n") if line.startswith(OWN)}
-            assert own == NAMES or (own == NAMES - {b"via"} and head[1].startswith(b"502 "))
-            return body_of(got, fields, data, bodyless=head_only or head[1][:3] in (b"204", b"304"))
-    return got + data, False
-
-
-def body_of(got: bytes, fields: list[bytes], data: bytes, *, bodyless: bool) -> tuple[bytes, bool]:
-    length = next((int(field[16:]) for field in fields if field.startswith(b"content-length: ")), None)
-    if bodyless:
-        return got + data, True
-    if b"transfer-encoding: chunked" in fields:
-        body, rest = chunks(data)
-        if body is None:
-            body, _ = chunks(data + b"0\r\n\r\n")
-            return got + (b"%x\r\n%b\r\n" % (len(body), body) if body else b""), False
-        return got + (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n" + rest, True
-    return got + data, length is not None and len(data) >= length
-
-
-async def answer_to(client: Client, case: Answer) -> tuple[bytes, bool]:
+async def answer_to(client: Client, case: Answer) -> Received:
     """What comes of the case's request: until it is whole, or the connection ends."""
     await client.send(case.request, 0)
     data = b""
     while True:
         more = await asyncio.wait_for(client.reader.read(65536), 5)
         data += more
-        got, whole = received(data, head_only=case.request.startswith(b"HEAD "))
-        if whole or not more:
-            return got, whole
+        answer = received(data, head_only=case.request.startswith(b"HEAD "))
+        if answer.whole or not more:
+            return answer
 
 
-def judge(case: Answer, got: bytes, *, whole: bool) -> None:
+def judge(case: Answer, answer: Received) -> None:
+    got, whole, rest = answer
+    assert rest == b""
     if got.startswith(b"HTTP/1.1 502 ") and (case.cut or case.got == 502):  # a cut may be foreseen
         assert b'"code":"upstream_broken"' in got or case.request.startswith(b"HEAD ")
     else:
@@ -141,14 +113,12 @@ async def play(gateway: Wire, service: Faulty, case: Answer, pieces: int) -> Non
     gateway.proxy.pool._close_idle()
     service.prepare(case, pieces)
     async with gateway.client() as client:
-        got, whole = await answer_to(client, case)
-        judge(case, got, whole=whole)
+        judge(case, await answer_to(client, case))
         service.later.set()
         await service.played.wait()
         await asyncio.sleep(0.002)
     async with gateway.client() as client:
-        got, whole = await answer_to(client, CLEAN)
-        assert (got, whole) == (CLEAN.got, True)
+        assert await answer_to(client, CLEAN) == (CLEAN.got, True, b"")
     assert (service.served[0] == service.served[-1]) is case.reused
     assert len(service.served) == 2
 
