@@ -24,6 +24,8 @@ from gateway.proxy.descriptors import fitting
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.memory import MemoryWatch
 from gateway.proxy.server import Server
+from gateway.quota.local.fallback import Fallback
+from gateway.quota.local.shares import LocalShares
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.page import Page
 from gateway.quota.store import StoreLedger
@@ -85,6 +87,7 @@ class Worker:
         self._spare = spare
         self._adopted: dict[int, socket.socket] = {}
         self._metrics = Metrics()
+        self._fallback: Fallback | None = None
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -158,6 +161,8 @@ class Worker:
             return MemoryLedger(time.time, raised)
         servers = topology(store)
         stack.push_async_callback(servers.close)
+        self._fallback = fallback = Fallback(self._shares(self._config), self._metrics.down_admission)
+        stack.callback(lambda: fallback.shares.close())
         ledger = StoreLedger(
             servers,
             prefix=store.prefix,
@@ -166,11 +171,18 @@ class Worker:
             durable=store.kind == "embedded",
             wait=store.replicas,
             page=Page(self._page),
+            fallback=self._fallback,
             on_call=self._metrics.ledger_call,
         )
         stack.push_async_callback(ledger.close)
         await ledger.start()
         return ledger
+
+    def _shares(self, config: Config) -> LocalShares:
+        """What this worker may spend by itself while the store is away."""
+        limits = (limit for plan in config.plans.values() for limit in plan.limits)
+        folder = config.data / "local"
+        return LocalShares.open(folder, limits, worker=self._slot, workers=config.workers, now=time.time())
 
     # --- the supervisor
 
@@ -212,6 +224,8 @@ class Worker:
         problems = self._staging.site.passport.problems()
         if isinstance(self._ledger, StoreLedger) and self._ledger.down:
             problems.append("store: it does not answer")
+        elif isinstance(self._ledger, StoreLedger) and self._ledger.fenced:
+            problems.append("store: it may have lost data, and waits for what gateways remember")
         return problems
 
     async def _adopt(self, sockets: list[int]) -> None:
@@ -239,6 +253,9 @@ class Worker:
         """The next request meets what was made ready."""
         site = self._staging.commit()
         self._server.swap(site.gate, site.pools)
+        if self._fallback is not None:
+            self._fallback.shares.close()
+            self._fallback.shares = self._shares(site.config)
         self._bound()
 
 

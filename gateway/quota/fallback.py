@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from gateway.model import DownMode, Outcome, Verdict
 from gateway.quota.calls import Answer, call_key, command
@@ -103,7 +104,8 @@ class ShareCall:
 
     def answered(self, answer: Answer) -> None:
         """See Errand."""
-        self._report.done()
+        with suppress(ValueError):  # the file has been left meanwhile: told again by who has it now
+            self._report.done()
         self._end()
 
     def undone(self) -> None:
