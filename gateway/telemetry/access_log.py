@@ -21,7 +21,9 @@ LONGEST_FIELD = 200
 
 _is_plain = re.compile(r"[ !#-\[\]-~]{0,1200}").fullmatch  # printable ASCII that JSON need not escape
 
-Context = tuple[str | None, str | None, str | None, str | None, str | None, str | None, str | None, int, str]
+Context = tuple[
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, int, str
+]
 
 
 class AccessLog:
@@ -70,7 +72,8 @@ class AccessLog:
         if second != self._second:
             self._second = second
             self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        key = (r.service, r.template, r.application, r.plan, r.subject, r.upstream_name, r.limit, r.status, r.reason)
+        who = r.application, r.plan, r.subject
+        key = (r.service, r.template, *who, r.upstream_name, r.limit, r.ledger, r.status, r.reason)
         context = self._contexts.get(key) or self._context(key)
         upstream, remaining = r.upstream_seconds, r.remaining
         upstream_ms = "null" if upstream is None else f"{upstream * 1e3:.3f}"
@@ -111,13 +114,14 @@ def _context_text(
     subject: str | None,
     upstream: str | None,
     limit: str | None,
+    ledger: str | None,
     status: int,
     reason: str,
 ) -> str:
     return (
         f'"service":{_field(service)},"route":{_field(template)},"application":{_field(application)},'
         f'"plan":{_field(plan)},"subject":{_field(subject)},"status":{status},"reason":{_field(reason)},'
-        f'"upstream":{_field(upstream)},"limit":{_field(limit)}'
+        f'"upstream":{_field(upstream)},"limit":{_field(limit)},"ledger":{_field(ledger)}'
     )
 
 

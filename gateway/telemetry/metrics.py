@@ -30,6 +30,7 @@ class Delta(TypedDict):
     upstream_seconds: dict[str, tuple[float, list[int]]]
     ledger_calls: dict[str, int]  # "ok" | "failed" → how many
     ledger_seconds: tuple[float, list[int]]
+    down_admissions: dict[str, int]  # "open" | "local" → requests let in without the store
     cpu_seconds: float
     log_lines_dropped: int
     refused_connections: dict[str, int]  # reason → how many
@@ -79,6 +80,7 @@ class Metrics:
         self._upstream: dict[str, Histogram] = {}
         self._ledger = Histogram()
         self._ledger_calls = {"ok": 0, "failed": 0}
+        self._down_admissions = {"open": 0, "local": 0}
         self._cpu = 0.0
         self._dropped = 0
         self._refused: Mapping[str, int] = {}
@@ -121,6 +123,10 @@ class Metrics:
         self._ledger_calls["ok" if ok else "failed"] += 1
         self._ledger.observe(seconds)
 
+    def down_admission(self, mode: str) -> None:
+        """Count a request that was let in without the store, by `open` or `local`."""
+        self._down_admissions[mode] += 1
+
     def drain(self) -> Delta:
         """What happened since the last drain."""
         cpu, dropped, refused = time.process_time(), self._log_lines_dropped(), self._refused_connections()
@@ -130,6 +136,7 @@ class Metrics:
             upstream_seconds=_drain(self._upstream),
             ledger_calls=self._ledger_calls,
             ledger_seconds=self._ledger.drain(),
+            down_admissions=self._down_admissions,
             cpu_seconds=cpu - self._cpu,
             log_lines_dropped=dropped - self._dropped,
             refused_connections={reason: n - self._refused.get(reason, 0) for reason, n in refused.items()},

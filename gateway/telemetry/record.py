@@ -81,3 +81,7 @@ class Record(Protocol):
 
     @property
     def remaining(self) -> int | None: ...
+
+    @property
+    def ledger(self) -> str | None:
+        """ "open" or "local": let in without the store, as the plan's ledger_down says."""

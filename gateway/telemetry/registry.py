@@ -54,6 +54,7 @@ class Registry(Collector):
         self._upstream_seconds: dict[str, Total] = {}
         self._ledger_calls = Counter({"ok": 0, "failed": 0})
         self._ledger_seconds = Total()
+        self._down_admissions = Counter({"open": 0, "local": 0})
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
         self._cpu_seconds = 0.0
         self._dropped = 0
@@ -76,6 +77,7 @@ class Registry(Collector):
             self._upstream_seconds.setdefault(service, Total()).add(total, counts)
         self._ledger_calls.update(delta["ledger_calls"])
         self._ledger_seconds.add(*delta["ledger_seconds"])
+        self._down_admissions.update(delta["down_admissions"])
         self._cpu_seconds += delta["cpu_seconds"]
         self._dropped += delta["log_lines_dropped"]
         self._refused.update(delta["refused_connections"])
@@ -133,6 +135,8 @@ class Registry(Collector):
         seconds = HistogramMetricFamily("gateway_ledger_call_seconds", "Time of calls to the store that counts usage.")
         seconds.add_metric([], self._ledger_seconds.buckets(), self._ledger_seconds.sum)
         yield seconds
+        text = "Requests let in without the store, by what their plan's ledger_down says."
+        yield counter("gateway_ledger_down_admissions_total", text, ("mode",), self._down_admissions)
         alerts = {(state,): count for state, count in self._alerts.items()}
         yield counter(
             "gateway_alerts_total", "Alerts raised, delivered to all channels, and given up.", ("state",), alerts

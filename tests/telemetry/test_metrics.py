@@ -99,6 +99,14 @@ def test_calls_to_the_store_are_counted_and_timed() -> None:
     assert buckets(delta["ledger_seconds"]) == {0.0005: 1, 0.05: 1}
 
 
+def test_requests_let_in_without_the_store_are_counted_by_mode() -> None:
+    metrics = Metrics()
+    for mode in ("local", "open", "local"):
+        metrics.down_admission(mode)
+    assert metrics.drain()["down_admissions"] == {"open": 1, "local": 2}
+    assert metrics.drain()["down_admissions"] == {"open": 0, "local": 0}
+
+
 def test_gauges_are_read_when_they_are_drained_and_lost_lines_are_told_once() -> None:
     metrics = Metrics()
     idle, lost = 2, 5

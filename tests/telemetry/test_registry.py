@@ -43,6 +43,7 @@ def busy(finished: Callable[..., Any]) -> Registry:
         metrics.observe(finished())
         metrics.observe(finished(status=429, reason="over_limit", upstream_seconds=None, seconds=0.00005))
         metrics.ledger_call(0.0004, ok=True)
+        metrics.down_admission("local")
         metrics.watch(
             connections=lambda: 5,
             upstream_connections=lambda: {("orders", "open"): 3, ("orders", "idle"): 2},
@@ -60,6 +61,8 @@ def test_workers_counts_are_added_up(busy: Registry) -> None:
     assert value(busy, "gateway_decisions_total", reason="over_limit") == 2
     assert value(busy, "gateway_ledger_calls_total", result="ok") == 2
     assert value(busy, "gateway_ledger_calls_total", result="failed") == 0
+    assert value(busy, "gateway_ledger_down_admissions_total", mode="local") == 2
+    assert value(busy, "gateway_ledger_down_admissions_total", mode="open") == 0
     assert value(busy, "gateway_access_log_dropped_total") == 8
     assert value(busy, "gateway_refused_connections_total", reason="connections") == 14
 
