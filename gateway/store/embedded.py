@@ -22,6 +22,7 @@ PATIENCE = 60.0  # seconds to load the data
 LOCK_PATIENCE = 5.0  # seconds for the server of a gateway that has just died to end
 STOP_PATIENCE = 10.0
 PR_SET_PDEATHSIG = 1
+SOCKET = "valkey.sock"
 
 SETTINGS = {
     "port": "0",  # no TCP
@@ -67,7 +68,7 @@ class EmbeddedStore:
             if isinstance(error, StoreError):
                 raise
             raise StoreError(f"the embedded store cannot use {self._folder}: {error}") from error
-        return f"unix://{quote(str(path))}"
+        return url_of(path)
 
     def stop(self) -> None:
         """End the server and free the folder."""
@@ -80,6 +81,7 @@ class EmbeddedStore:
             self._lock = None
         if self._short is not None:
             shutil.rmtree(self._short, ignore_errors=True)
+            (self._folder / SOCKET).unlink(missing_ok=True)
             self._short = None
 
     def _prepare(self) -> Path:
@@ -91,12 +93,14 @@ class EmbeddedStore:
         return self._socket()
 
     def _socket(self) -> Path:
-        path = self._folder / "valkey.sock"
+        path = self._folder / SOCKET
         if len(os.fsencode(path)) <= LONGEST_PATH:
             return path
         if self._short is None:
             self._short = Path(tempfile.mkdtemp(prefix="gateway-"))  # private: mode 0700
-        return self._short / "valkey.sock"
+            path.unlink(missing_ok=True)
+            path.symlink_to(self._short / SOCKET)  # who looks in `data` finds it
+        return self._short / SOCKET
 
     def _spawn(self, binary: Path, path: Path) -> subprocess.Popen[bytes]:
         settings = SETTINGS | {"dir": str(self._folder), "unixsocket": str(path)}
@@ -129,6 +133,18 @@ class EmbeddedStore:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def running_at(data: Path) -> str | None:
+    """The URL of the server that a gateway runs with this folder; None where none answers."""
+    path = data.absolute() / "store" / SOCKET
+    if path.is_symlink():
+        path = path.readlink()
+    return url_of(path) if len(os.fsencode(path)) <= LONGEST_PATH and _answers(path) else None
+
+
+def url_of(path: Path) -> str:
+    return f"unix://{quote(str(path))}"
 
 
 def server_binary() -> Path:

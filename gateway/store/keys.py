@@ -14,13 +14,50 @@ PREFIX:outboxes                                         the tags of all streams 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from hashlib import sha256
-from urllib.parse import quote
+from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 from gateway.model import Limit
 
 LONGEST_TAG = 200  # bytes; a longer scope, such as a subject of kilobytes, is named by its digest
+TAG = re.compile(r"~[0-9a-f]{64}|(?:[A-Za-z0-9_.\-/@+]|%[0-9A-F]{2})+")  # what `tag` makes
+
+
+class Counted(NamedTuple):
+    """What a counter's key says: its scope's hash tag as it is in keys, and the rule in plain words.
+
+    `service` is "" for a limit over all services; `start` in Unix seconds.
+    """
+
+    tag: str
+    plan: str
+    service: str
+    metric: str
+    period: str
+    zone: str
+    start: int
+
+    def key(self, prefix: str) -> str:
+        """The counter's key."""
+        return ":".join((_part(prefix), f"{{{self.tag}}}", *map(_part, self[1:6]), str(self.start)))
+
+    @classmethod
+    def parse(cls, key: str) -> Counted | None:
+        """None for a key that is no counter's."""
+        tag, _, rest = key.partition(":{")[2].partition("}:")
+        parts = rest.split(":")
+        if not TAG.fullmatch(tag) or len(parts) != 6 or not re.fullmatch(r"[0-9]{1,16}", parts[5]):
+            return None
+        plan, service, metric, period, zone = (unquote(part, errors="surrogatepass") for part in parts[:5])
+        return cls(tag, plan, service, metric, period, zone, int(parts[5])) if plan and metric else None
+
+
+def pattern(prefix: str, tags: str = "*") -> str:
+    """What SCAN finds the counters of a prefix by; `tags` may be a pattern too."""
+    return f"{_part(prefix)}:{{{tags}}}:*:*:*:*:*:*"
 
 
 def tag(scope: str) -> str:

@@ -19,9 +19,10 @@ def gateway(tmp_path: Path) -> Run:
     """Runs the installed console script in an empty folder."""
     script = Path(sys.executable).with_name("gateway")
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [script, *arguments],
+            input=stdin,
             cwd=tmp_path,
             env=os.environ | TERMINAL | environment,
             capture_output=True,

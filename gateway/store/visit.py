@@ -1,0 +1,79 @@
+"""The store of a gateway, for a command that runs beside it or while it does not run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from redis.exceptions import AuthenticationError, RedisError
+
+from gateway.model import Store
+from gateway.store import StoreAway, StoreError
+from gateway.store.connection import PATIENCE
+from gateway.store.embedded import EmbeddedStore, running_at
+from gateway.store.topology import Topology, topology
+
+
+@asynccontextmanager
+async def visiting(store: Store, data: Path, *, create: bool = False) -> AsyncIterator[Topology]:
+    """The store, each server of which has answered. Raises StoreError, also for what breaks in the block.
+
+    The embedded one is that of the gateway that runs with `data`; where none does, it is started for the time. Its
+    data must be there already, unless `create`.
+    """
+    if store.kind == "memory":
+        raise StoreError(
+            "with `store: memory` usage is in the running gateway alone, where no command reaches it; "
+            "use `store: embedded` or a server"
+        )
+    embedded = EmbeddedStore(data)
+    try:
+        if store.kind == "embedded":
+            store = replace(store, url=running_at(data) or _started(embedded, data, create))
+        async with _answering(store) as servers:
+            yield servers
+    except (RedisError, TimeoutError, ConnectionError) as error:  # a file's trouble, an OSError too, is the block's own
+        raise StoreAway(f"the store does not answer any more: {describe(error)}") from error
+    finally:
+        embedded.stop()
+
+
+def describe(error: Exception) -> str:
+    """What went wrong on the way to a server; a time that ran out has no words of its own."""
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
+def _started(embedded: EmbeddedStore, data: Path, create: bool) -> str:
+    if not create and not (data / "store").is_dir():
+        raise StoreError(f"there is no embedded store in {data}: no gateway has run with this folder")
+    return embedded.start()
+
+
+@asynccontextmanager
+async def _answering(store: Store) -> AsyncIterator[Topology]:
+    try:
+        servers = topology(store)
+    except (ValueError, OSError) as error:
+        raise StoreError(f"the store cannot be used: {error}") from error
+    try:
+        if not await servers.refresh() or not servers.nodes:
+            raise StoreAway(f"none of {', '.join(map(str, store.nodes))} tells where the store is")
+        for node in servers.nodes:
+            await _greet(servers, node.tag)
+        yield servers
+    finally:
+        await servers.close()
+
+
+async def _greet(servers: Topology, tag: str) -> None:
+    link = servers.node(tag).link()
+    try:
+        await link.open(PATIENCE)
+    except AuthenticationError as error:
+        raise StoreError(f"the store refuses us: {error}; see store.username and store.password") from error
+    except (RedisError, OSError) as error:
+        raise StoreAway(f"the store does not answer: {describe(error)}") from error
+    finally:
+        await link.close()
