@@ -14,16 +14,23 @@ log = logging.getLogger("gateway.supervisor")
 
 def background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
     """Runs `work` until the stack unwinds; its failure is logged at once."""
-    task = asyncio.create_task(work)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a background task failed", exc_info=error)
+    task = watched(work)
 
     async def end() -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await task
 
-    task.add_done_callback(ended)
     stack.push_async_callback(end)
+
+
+def watched(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task whose failure is logged at once."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a background task failed", exc_info=error)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task

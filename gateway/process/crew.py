@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.control import Message
 from gateway.model import Config
+from gateway.process.background import watched
 from gateway.process.listeners import Share
 from gateway.workers import Worker, WorkerError
 
@@ -45,6 +47,7 @@ class Crew:
         self._hooks = hooks
         self._workers: dict[int, Worker] = {}
         self._changing = asyncio.Lock()
+        self._starting = asyncio.Semaphore(os.cpu_count() or 1)  # more at once are not ready sooner
         self._keeping: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
 
@@ -57,7 +60,7 @@ class Crew:
             if isinstance(error, BaseException):
                 await self.stop(0.0)
                 raise error
-        self._keeping = asyncio.create_task(self._keep_all())
+        self._keeping = watched(self._keep_all())
 
     @property
     def complete(self) -> bool:
@@ -67,17 +70,22 @@ class Crew:
     async def _start(self, slot: int) -> None:
         own = self._shares[slot]
         spare = tuple({sock for share in self._shares for sock in share}.difference(own))
-        worker = Worker(slot, self._config, self._hooks.page(), own, spare, self._hooks.hear)
-        self._workers[slot] = worker
-        try:
-            await worker.start()
-            async with self._changing:
-                if worker.config is not self._config:  # which has changed meanwhile
-                    await worker.prepare(self._config)
-                    await worker.commit(self._config)
-        except WorkerError:
-            await self._end(worker, 0.0)
-            raise
+        async with self._starting:
+            worker = Worker(slot, self._config, self._hooks.page(), own, spare, self._hooks.hear)
+            self._workers[slot] = worker
+            try:
+                await worker.start()
+                await self._catch_up(worker)
+            except (WorkerError, OSError) as error:
+                await self._end(worker, 0.0)
+                raise WorkerError(str(error)) from error
+
+    async def _catch_up(self, worker: Worker) -> None:
+        """The configuration may have changed while it started."""
+        async with self._changing:
+            if worker.config is not self._config:
+                await worker.prepare(self._config)
+                await worker.commit(self._config)
 
     async def _keep_all(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -106,7 +114,7 @@ class Crew:
             await asyncio.sleep(pause)
             try:
                 await self._start(slot)
-            except WorkerError as error:
+            except (WorkerError, OSError) as error:  # no memory, or no descriptors, for it
                 pause = min(2 * pause, RESTART_MOST)
                 log.error("worker %d did not start, the next attempt is in %g s: %s", slot, pause, error)
             else:

@@ -78,3 +78,17 @@ async def test_who_connects_during_a_restart_waits_for_the_next_one(
             writer.write(gateway.head(stage.token()))
             await gateway.start()
             assert status_of(await read_answer(reader)) == 200
+
+
+async def test_a_service_manager_is_told_how_it_is(stage: Stage, tmp_path: Path) -> None:
+    address = str(tmp_path / "manager")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(10)
+        manager.bind(address)
+        async with stage.gateway(tmp_path, ORDERS, PLANS.replace("LIMIT", "5"), NOTIFY_SOCKET=address) as gateway:
+            assert manager.recv(100) == b"READY=1"
+            await gateway.reload()
+            assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert manager.recv(100) == b"READY=1"
+            await gateway.stop()
+            assert manager.recv(100) == b"STOPPING=1"
