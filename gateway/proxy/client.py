@@ -229,6 +229,7 @@ class ClientConnection(TimedReader):
     def finished(self, exchange: Exchange) -> None:
         """The answer is on its way, whole: the next request's turn."""
         self._upstream_full = False
+        self._answered += exchange.bytes_out
         self._record(exchange)
         self.current = None
         if self.transport is None:

@@ -6,6 +6,7 @@ Whoever moves bytes is given time for them, whoever does not loses it (slow lori
 from __future__ import annotations
 
 import fcntl
+import select
 import termios
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -47,10 +48,11 @@ class Patience:
 class TimedReader(RequestReader):
     """`sweep` is called a few times a second."""
 
-    __slots__ = ("_answers_left", "_born", "_held", "_lingering", "_receiving", "_sending")
+    __slots__ = ("_answered", "_answers_left", "_born", "_held", "_lingering", "_receiving", "_sending")
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
+        self._answered = 0  # bytes of the answers before the current one
         self._answers_left = server.limits.requests
         self._born = self.active
         self._held = False  # reading is paused
@@ -67,8 +69,7 @@ class TimedReader(RequestReader):
         transport = self.transport
         if transport is None:
             return
-        timeouts = self.server.timeouts
-        if now - self._born > timeouts.connection_age:
+        if now - self._born > self.server.timeouts.connection_age:
             self._answers_left = 0  # the next one is the last
         unsent = transport.get_write_buffer_size()
         if not unsent:
@@ -76,15 +77,23 @@ class TimedReader(RequestReader):
         elif self._takes_too_slowly(now, unsent + in_kernel(transport)):
             self._cut()
             return
-        if self._lingering:
+        if self._held and is_reset(transport):
+            transport.abort()
+        elif self._lingering:
             if now - self.active > LINGER or now - self._lingering > LINGER_MOST:
                 transport.abort()
         elif self.current is not None:
             self._sweep_exchange(self.current, now)
-        elif self.head_since:
+        else:
+            self._sweep_idle(now)
+
+    def _sweep_idle(self, now: float) -> None:
+        """Nothing is being served, though a head may be read, or the rest of a refused body."""
+        timeouts = self.server.timeouts
+        if self.head_since:
             if now - self.head_since > timeouts.head:
                 self.fault(RequestTimeout("the request's head took too long"))
-        elif self.incoming is not None:  # a refused body that is read to its end
+        elif self.incoming is not None:
             if self._gives_too_slowly(self.incoming, now):
                 self.close()
         elif now - self.active > timeouts.keep_alive:
@@ -117,10 +126,10 @@ class TimedReader(RequestReader):
     def _takes_too_slowly(self, now: float, unsent: int) -> bool:
         """Whether what was written stays, or is read by trickles."""
         exchange, most = self.current, self.server.timeouts.write
-        taken = (0 if exchange is None else exchange.bytes_out) - unsent
+        taken = self._answered + (0 if exchange is None else exchange.bytes_out) - unsent
         patience = self._sending
-        if patience is None or patience.of is not exchange:
-            self._sending = Patience(exchange, now, taken, most)
+        if patience is None:
+            self._sending = Patience(self, now, taken, most)
             return False
         return patience.ends(now, taken, self.server.limits.min_rate, most)
 
@@ -130,6 +139,13 @@ class TimedReader(RequestReader):
             self.abort(self.current, "client_too_slow")
         elif self.transport is not None:
             self.transport.abort()
+
+
+def is_reset(transport: Any) -> bool:
+    """Whether the peer has reset the connection: a transport that neither reads nor writes does not hear of it."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def in_kernel(transport: Any) -> int:

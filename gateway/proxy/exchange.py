@@ -196,10 +196,9 @@ class Exchange:
 
     def check_size(self) -> None:
         """Raises ContentTooLarge where the body is larger than its service takes, or says that it will be."""
-        if self.route is not None:
-            most = self.route.service.max_body
-            if self.bytes_in > most or (self.length or 0) > most:
-                raise ContentTooLarge(f"the body is larger than {most} bytes")
+        route = self.route
+        if route is not None and (self.length or self.bytes_in) > route.service.max_body:
+            raise ContentTooLarge(f"the body is larger than {route.service.max_body} bytes")
 
     @property
     def has_body(self) -> bool:

@@ -125,7 +125,8 @@ class RequestReader(asyncio.Protocol, ABC):
             while start < len(data) and not self._stopped:
                 start = self._parser.feed(data, start)
             self._excess = start < len(data)
-            self._check_overhead()
+            if self._overhead:
+                self._check_overhead()
         except httptools.HttpParserError as error:
             self.fault(fault_of(error))
         except GatewayError as error:
@@ -238,7 +239,7 @@ class RequestReader(asyncio.Protocol, ABC):
         assert exchange is not None
         self.head_since = 0.0
         limits = self.server.limits
-        if max(self._overhead, self._fed) > limits.head and exchange.head_size() > limits.head:
+        if (self._overhead > limits.head or self._fed > limits.head) and exchange.head_size() > limits.head:
             raise FieldsTooLarge(f"the head is larger than {limits.head} bytes")
         self._overhead = 0
         if len(exchange.fields) // 4 + len(exchange.special) + len(exchange.hosts) > limits.fields:
@@ -263,7 +264,8 @@ class RequestReader(asyncio.Protocol, ABC):
         if not exchange.discard:
             if exchange.chunked:
                 exchange.check_size()
-            self.pass_on(exchange, b"%x\r\n%b\r\n" % (len(data), data) if exchange.chunked else data)
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+            self.pass_on(exchange, data)
 
     def on_message_complete(self) -> None:
         if not self._parser.completed():

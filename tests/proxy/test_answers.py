@@ -260,3 +260,30 @@ async def test_what_a_service_says_unasked_is_seen_before_the_next_request_is_se
         assert (await read_answer(reader)).endswith(b"\r\n\r\nok")
         assert proxy.connections == 2
         writer.close()
+
+
+ENDLESS = {
+    "an extension": b"5;" + b"x" * 200_000,
+    "trailers": b"2\r\nhi\r\n0\r\n" + b"X-T: 1\r\n" * 30_000,
+    "a trailer": b"2\r\nhi\r\n0\r\nX-T: " + b"x" * 200_000,
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_what_frames_an_answer_is_bounded(name: str) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for start in range(0, len(ENDLESS[name]), 20_000):
+            writer.write(ENDLESS[name][start : start + 20_000])
+            await asyncio.sleep(0.005)
+        await reader.read()
+
+    async with proxy_before(script) as proxy:
+        reader, writer = await proxy.connect()
+        writer.write(GET)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await read_answer(reader)
+        (record,) = await proxy.recorded()
+        writer.close()
+    assert record.reason == "upstream_broken"
