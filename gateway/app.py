@@ -182,7 +182,7 @@ class Worker:
         """What this worker may spend by itself while the store is away."""
         limits = (limit for plan in config.plans.values() for limit in plan.limits)
         folder = config.data / "local"
-        return LocalShares.open(folder, limits, worker=self._slot, workers=config.workers, now=time.time())
+        return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=time.time())
 
     # --- the supervisor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 PAGE = 4_096  # bytes before the first cell
@@ -57,23 +58,15 @@ class Cell:
 class Report(NamedTuple):
     """What was spent in a scope, to be told to the store once under (`reporter`, `number`); numbers rise.
 
-    Until it is `done` it is told again: after a restart too, with the same units.
+    `lines` are each counter's note, and the units that are new. Until it is `done` it is told again: after a restart
+    too, with the same units.
     """
 
     reporter: str
     number: int
     scope: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def lines(self) -> tuple[tuple[Any, int], ...]:
-        """Each counter's note, and the units that are new."""
-        return tuple((cell.note, cell.sending) for cell in self.cells)
-
-    def done(self) -> None:
-        """The store knows it."""
-        for cell in self.cells:
-            cell.sent()
+    lines: tuple[tuple[Any, int], ...]
+    done: Callable[[], None]
 
 
 def first_word(slot: int) -> int:

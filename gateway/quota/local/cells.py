@@ -15,6 +15,7 @@ import os
 import secrets
 import struct
 from collections.abc import Iterator
+from functools import partial
 from io import FileIO
 from math import inf
 from pathlib import Path
@@ -51,8 +52,12 @@ FORMAT, STAMP, FILE, NUMBER, FORGOTTEN = range(5)
 log = logging.getLogger(__name__)
 
 
+class BusyError(OSError):
+    """A file of cells is another process's."""
+
+
 class Cells:
-    """The file of one worker, for one process at a time; raises OSError where it is another's.
+    """The file of one worker, for one process at a time. Raises BusyError, or another OSError.
 
     A counter whose window ends at `forgotten` or before may have been in it and is not any more.
     """
@@ -150,7 +155,15 @@ class Cells:
                 number = self._words[NUMBER] = self._words[NUMBER] + 1
                 for cell in cells[:LINES]:
                     cell.send(number)
-            yield Report(self.reporter, number, scope, tuple(cell for cell in cells if cell.sending))
+            sending = [cell for cell in cells if cell.sending]
+            lines = tuple((cell.note, cell.sending) for cell in sending)
+            yield Report(self.reporter, number, scope, lines, partial(self._told, sending))
+
+    def _told(self, sending: list[Cell]) -> None:
+        """The store knows it. Not noted once the file is closed: who opens it tells it again, under the same number."""
+        if not self._file.closed:
+            for cell in sending:
+                cell.sent()
 
     def close(self) -> None:
         """Leave the file to others; its cells cannot be used any more."""
@@ -165,7 +178,13 @@ def _lock(file: FileIO, path: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OSError(f"another process uses {path}") from error
+        raise BusyError(f"another process uses {path}") from error
+
+
+def require_unused(path: Path) -> None:
+    """Raises BusyError where a process has a file of cells open."""
+    with path.open("rb", buffering=0) as file:
+        _lock(file, path)
 
 
 def stamp_of(path: Path) -> int | None:

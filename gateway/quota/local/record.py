@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from gateway.model import Limit
 from gateway.quota.counters import Rule
-from gateway.quota.local.cells import stamp, stamp_of
+from gateway.quota.local.cells import require_unused, stamp, stamp_of
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -53,21 +53,31 @@ def cells_of(folder: Path, worker: int) -> Path:
 def keep(
     folder: Path, limits: Iterable[Limit], *, worker: int, workers: int, boot: str, now: float
 ) -> Mapping[Rule, Share]:
-    """Go on with the folder's record, or begin one at `now`; gives the shares of `limits`. Raises OSError."""
+    """Go on with the folder's record, or begin one at `now`; gives the shares of `limits`.
+
+    Raises OSError; BusyError where one must begin and processes still go by another, as while a gateway takes over.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder):
         old = _read(folder / "record.json")
         record = old if old is not None and _holds(old, folder, worker, workers, boot) else None
         known = record.shares if record else {}
         shares = {Rule.of(limit): _share(limit, known.get(Rule.of(limit)), now) for limit in limits}
-        number = record.stamp if record else secrets.randbits(63) + 1
+        number = record.stamp if record else _begin(folder, workers)
         new = Record(number, boot, workers, shares)
-        if record is None:
-            for each in range(workers):
-                stamp(cells_of(folder, each), number)
         if new != old:
             _write(folder / "record.json", new)
     return shares
+
+
+def _begin(folder: Path, workers: int) -> int:
+    """Make the workers' files belong to a new record."""
+    for path in folder.glob("*.cells"):
+        require_unused(path)
+    number = secrets.randbits(63) + 1
+    for worker in range(workers):
+        stamp(cells_of(folder, worker), number)
+    return number
 
 
 def _holds(record: Record, folder: Path, worker: int, workers: int, boot: str) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.model import DownMode, Limit, Over
+from gateway.quota.clock import boottime
 from gateway.quota.counters import Rule
 from gateway.quota.local.cell import Report
 from gateway.quota.local.cells import Cells, stamp_of
 from gateway.quota.local.record import Share, boot_id, cells_of, keep
+
+RETRY = 1.0  # seconds between looks at a folder that cannot be used
 
 log = logging.getLogger(__name__)
 
@@ -37,40 +41,31 @@ class LocalShares:
     Each gateway has a limit's `local`. Its workers divide that; the first ones have one more where it is uneven.
     """
 
-    def __init__(self, own: Cells | None, shares: Mapping[Rule, Share], worker: int, workers: int) -> None:
-        """`own` None: no share can be spent."""
-        self._own = own
-        self._shares = shares
-        self._worker = worker
-        self._workers = workers
-        self._left: list[Cells] = []  # of workers that are no more, to be reported
-
-    @classmethod
-    def open(
-        cls, folder: Path, limits: Iterable[Limit], *, worker: int, workers: int, now: float, boot: str | None = None
-    ) -> LocalShares:
-        """The shares of one worker of `workers`, counted from 0. A folder that cannot be used is logged, and no share.
+    def __init__(
+        self, folder: Path, limits: Iterable[Limit], *, worker: int, workers: int, now: float, boot: str | None = None
+    ) -> None:
+        """The shares of one worker of `workers`, counted from 0; without any while the folder cannot be used.
 
         `limits` are all of the configuration, also where none has a share: what was kept for others ends there.
         `now` is the store's time or later: a share that begins to be kept now is for windows that begin after.
         """
-        shared = [limit for limit in limits if limit.down.mode is DownMode.LOCAL and limit.over is not Over.ALLOW]
-        if not shared and not folder.exists():
-            return cls(None, {}, worker, workers)
-        try:
-            boot = boot or boot_id()
-            shares = keep(folder, shared, worker=worker, workers=workers, boot=boot, now=now)
-            own = Cells(cells_of(folder, worker), boot)
-        except OSError as error:
-            log.error("what is spent of local shares cannot be kept, so that none is: %s", error)
-            return cls(None, {}, worker, workers)
-        opened = cls(own, shares, worker, workers)
-        opened._left += _left(folder, worker, workers, boot)
-        return opened
+        self._folder = folder
+        self._limits = [x for x in limits if x.down.mode is DownMode.LOCAL and x.over is not Over.ALLOW]
+        self._worker = worker
+        self._workers = workers
+        self._boot = boot
+        self._shares: Mapping[Rule, Share] = {}
+        self._own: Cells | None = None
+        self._left: list[Cells] = []  # of workers that are no more, to be reported
+        self._ahead = now - boottime()
+        self._retry_at = inf
+        self._said = ""
+        if self._limits or folder.exists():
+            self._open(now)
 
     def take(self, lines: Sequence[Line]) -> bool:
         """Spend the costs, all or none; False: one of the limits has no share left, or none in this window."""
-        own = self._own
+        own = self._own or self._retry()
         if own is None:
             return not lines
         cells = []
@@ -86,6 +81,29 @@ class LocalShares:
             cell.spend(cost)
         return True
 
+    def _open(self, now: float) -> None:
+        try:
+            boot = self._boot or boot_id()
+            about = {"worker": self._worker, "workers": self._workers}
+            self._shares = keep(self._folder, self._limits, **about, boot=boot, now=now)
+            self._own = Cells(cells_of(self._folder, self._worker), boot)
+            self._left = list(_left(self._folder, **about, boot=boot))
+        except OSError as error:
+            self._retry_at = boottime() + RETRY
+            if str(error) != self._said:
+                log.warning("what is spent of local shares cannot be kept, so that none is: %s", error)
+            self._said = str(error)
+        else:
+            if self._said:
+                log.warning("what is spent of local shares can be kept again")
+            self._said = ""
+
+    def _retry(self) -> Cells | None:
+        """The process before this one may have ended."""
+        if self._own is None and boottime() >= self._retry_at:
+            self._open(boottime() + self._ahead)
+        return self._own
+
     def _part(self, line: Line, forgotten: float) -> int:
         """Units that this worker may spend in the line's window."""
         limit = line.limit
@@ -94,14 +112,11 @@ class LocalShares:
             return 0
         if (limit.leased, limit.local) != (share.leased, share.local):
             return 0  # of a configuration that the record is not about
-        return self.part_of(share.local)
-
-    def part_of(self, units: int) -> int:
-        """This worker's part of what the gateway has."""
-        return (units + self._workers - 1 - self._worker) // self._workers
+        return part_of(share.local, self._worker, self._workers)
 
     def reports(self) -> Iterator[Report]:
         """What was spent and the store does not know yet. Ask again after these are `done`: there may be more."""
+        self._retry()
         for file in self._files():
             yield from file.reports()
 
@@ -114,7 +129,12 @@ class LocalShares:
         return [*self._left, *([self._own] if self._own else [])]
 
 
-def _left(folder: Path, worker: int, workers: int, boot: str) -> Iterator[Cells]:
+def part_of(units: int, worker: int, workers: int) -> int:
+    """A worker's part of what the gateway has."""
+    return (units + workers - 1 - worker) // workers
+
+
+def _left(folder: Path, *, worker: int, workers: int, boot: str) -> Iterator[Cells]:
     """Files of workers that this gateway does not have any more, for this one to report."""
     for path in sorted(folder.glob("*.cells")):
         gone = int(path.stem) if path.stem.isdecimal() else -1

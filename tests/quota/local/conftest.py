@@ -68,7 +68,7 @@ def open_shares(tmp_path: Path) -> Iterator[Open]:
         if worker in running:
             running.pop(worker).close()
         about = {"worker": 0, "workers": 1, "now": NOON - 1, "boot": "b00t", **fields}
-        running[worker] = LocalShares.open(tmp_path / "local", limits, **about)
+        running[worker] = LocalShares(tmp_path / "local", limits, **about)
         return running[worker]
 
     yield start

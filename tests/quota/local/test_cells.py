@@ -125,6 +125,18 @@ def test_also_after_a_restart(open_shares: Open) -> None:
     assert books.spent == {line(HITS).key: 7}
 
 
+def test_an_answer_that_comes_after_the_end_changes_nothing(open_shares: Open) -> None:
+    """The next process tells it again, and the store knows the number."""
+    books, shares = Books(), open_shares(HITS)
+    shares.take([line(HITS, 3)])
+    [report] = shares.reports()
+    books.hear(shares, answers=False)
+    again = open_shares(HITS, now=NOON + 60)
+    report.done()
+    assert [books.hear(again), books.hear(again)] == [1, 0]
+    assert books.spent == {line(HITS).key: 3}
+
+
 def test_scopes_are_reported_apart_and_large_ones_in_parts(open_shares: Open) -> None:
     shares, books = open_shares(SECOND), Books()
     for number in range(LINES + 1):

@@ -54,7 +54,7 @@ class Gateway:
 
     def open(self, worker: int, workers: int, *limits: Limit) -> LocalShares:
         about: dict[str, Any] = {"worker": worker, "workers": workers, "now": self.now, "boot": f"b{self.boot}"}
-        return LocalShares.open(self.local, limits or (HITS, WRITES), **about)
+        return LocalShares(self.local, limits or (HITS, WRITES), **about)
 
     def stop(self) -> None:
         for shares in self.workers:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Down, DownMode, Limit, Over, Period
-from gateway.quota.local.shares import LocalShares
+from gateway.quota.local.shares import LocalShares, part_of
 
 from .conftest import HOUR, NOON, Books, Open, limit, line, spend_all
 
@@ -137,12 +137,9 @@ def test_a_time_that_runs_backwards_opens_no_window_again(open_shares: Open) -> 
 
 @given(local=st.integers(0, 200), workers=st.integers(1, 40))
 def test_workers_divide_the_gateways_part_without_a_rest(local: int, workers: int) -> None:
-    gold = limit(local * 40)
-    assert gold.local == local
-    parts = [LocalShares(None, {}, worker, workers) for worker in range(workers)]
-    units = [shares.part_of(local) for shares in parts]
-    assert sum(units) == local
-    assert max(units) - min(units) <= 1
+    parts = [part_of(local, worker, workers) for worker in range(workers)]
+    assert sum(parts) == local
+    assert max(parts) - min(parts) <= 1
 
 
 def test_each_worker_spends_its_own_part(open_shares: Open) -> None:
@@ -160,41 +157,75 @@ def test_a_worker_that_is_started_again_goes_on(open_shares: Open) -> None:
 def test_with_another_number_of_workers_the_open_windows_have_no_share(others: int, open_shares: Open) -> None:
     """Nor when the number is the old one again."""
     for worker in range(2):
-        open_shares(HITS, worker=worker, workers=2)
-    assert not open_shares(HITS, worker=0, workers=others, now=NOON + 60).take([line(HITS)])
+        open_shares(HITS, worker=worker, workers=2).close()
+    other = open_shares(HITS, worker=0, workers=others, now=NOON + 60)
+    assert not other.take([line(HITS)])
+    other.close()
     assert not open_shares(HITS, worker=1, workers=2, now=NOON + 120).take([line(HITS)])
 
 
 def test_what_workers_spent_that_are_no_more_is_reported(open_shares: Open) -> None:
     for worker in range(4):
-        open_shares(HITS, worker=worker, workers=4).take([line(HITS, worker + 1)])
-    for worker in range(2, 4):
-        open_shares(HITS, worker=worker, workers=4).close()
+        shares = open_shares(HITS, worker=worker, workers=4)
+        shares.take([line(HITS, worker + 1)])
+        shares.close()
     books = Books()
     for worker in range(2):
         books.hear(open_shares(HITS, worker=worker, workers=2, now=NOON + 60))
     assert books.spent == {line(HITS).key: 1 + 2 + 3 + 4}
 
 
-def test_one_folder_serves_one_gateway(open_shares: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    open_shares(HITS)
-    second = LocalShares.open(tmp_path / "local", [HITS], worker=0, workers=1, now=NOON - 1, boot="b00t")
-    assert not second.take([line(HITS)])
-    assert "another process uses" in caplog.text
+# --- a folder that cannot be used
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.quota.local.shares.RETRY", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_successor_goes_on_when_its_predecessor_has_ended(
+    open_shares: Open, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While one gateway takes over from another on the same folder."""
+    old = open_shares(HITS)
+    new = LocalShares(tmp_path / "local", [HITS], worker=0, workers=1, now=NOON + 60, boot="b00t")
+    assert [old.take([line(HITS, 10)]), new.take([line(HITS)]), new.take([line(HITS)])] == [True, False, False]
+    old.close()
+    assert spend_all(new, HITS) == 15
+    new.close()
+    assert [record.message for record in caplog.records] == [
+        "what is spent of local shares cannot be kept, so that none is: "
+        f"another process uses {tmp_path / 'local' / '0.cells'}",
+        "what is spent of local shares can be kept again",
+    ]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_no_account_begins_while_others_go_by_the_old_one(open_shares: Open) -> None:
+    """They would spend by its parts."""
+    first, second = (open_shares(HITS, worker=worker, workers=2) for worker in range(2))
+    first.close()
+    alone = open_shares(HITS, worker=0, workers=1, now=NOON + 60)
+    following = {"start": NOON + HOUR, "end": NOON + 2 * HOUR}
+    assert second.take([line(HITS, 12, **following)])
+    assert not alone.take([line(HITS, **following)])
+    second.close()
+    assert spend_all(alone, HITS, start=NOON + 2 * HOUR, end=NOON + 3 * HOUR) == 25
 
 
 def test_a_folder_that_cannot_be_used_gives_no_share_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "data").write_text("a file")
-    shares = LocalShares.open(tmp_path / "data" / "local", [HITS], worker=0, workers=1, now=NOON - 1)
+    shares = LocalShares(tmp_path / "data" / "local", [HITS], worker=0, workers=1, now=NOON - 1)
     assert not shares.take([line(HITS)])
     assert list(shares.reports()) == []
     assert "what is spent of local shares cannot be kept" in caplog.text
 
 
 def test_without_local_plans_nothing_is_written(tmp_path: Path) -> None:
-    shares = LocalShares.open(tmp_path / "local", [limit(10, down=Down())], worker=0, workers=1, now=NOON - 1)
+    shares = LocalShares(tmp_path / "local", [limit(10, down=Down())], worker=0, workers=1, now=NOON - 1)
     assert list(shares.reports()) == []
     assert list(tmp_path.iterdir()) == []
 
@@ -208,14 +239,14 @@ from gateway.quota.local.shares import Line
 
 down = Down(mode=DownMode.LOCAL, share=Fraction(1, 2), gateways=1)
 limits = [Limit(plan="gold", metric=metric, period=Period.DAY, value=VALUE, down=down) for metric in ("hits", "writes")]
-lines = [Line(limit, limit.metric, 1.0, 86401.0, 1, "mobile", None) for limit in limits]
+lines = [Line(limit, limit.metric, 1.0, 86401.0, 1, "mobile", {"key": limit.metric}) for limit in limits]
 """
 CHILD = """
 import os, sys
 from pathlib import Path
-from gateway.quota.local.shares import LocalShares
+from gateway.quota.local.shares import LocalShares, part_of
 
-shares = LocalShares.open(Path(sys.argv[1]), limits, worker=0, workers=1, now=0.0)
+shares = LocalShares(Path(sys.argv[1]), limits, worker=0, workers=1, now=0.0)
 while shares.take(lines):
     os.write(1, b".")
 """
@@ -238,13 +269,13 @@ def test_a_killed_process_has_noted_every_request_that_it_let_in(tmp_path: Path)
     """Counts of one, two and three bytes; at each kill one request may have been noted in part."""
     rules: dict[str, Any] = {}
     exec(RULES.replace("VALUE", str(10**9)), rules)  # what the children run too
-    requests = 0
+    requests, books = 0, Books()
     for kills, killed_after in enumerate((1, 300, 70_000), 1):
         requests += let_in(tmp_path, 10**9, killed_after)
-        shares = LocalShares.open(tmp_path, rules["limits"], worker=0, workers=1, now=0.0)
-        [report] = shares.reports()
-        assert [0 <= cell.spent - requests <= kills for cell in report.cells] == [True, True]
+        shares = LocalShares(tmp_path, rules["limits"], worker=0, workers=1, now=0.0)
+        books.hear(shares)
         shares.close()
+        assert [0 <= books.spent[metric] - requests <= kills for metric in ("hits", "writes")] == [True, True]
 
 
 def test_one_that_follows_a_killed_process_spends_the_rest(tmp_path: Path) -> None:
