@@ -21,6 +21,7 @@ MOST = 100 * 1000 * 1000  # bytes of memory: supervisor and worker together
 GROWTH = 16 * 1000 * 1000  # of that, for what is on its way and what the system's allocator keeps
 PART = bytes(256 * 1024)
 PLANS = """
+gateway: {limits: {body: 256MiB}}
 plans:
   gold: {services: [orders]}
 applications:
