@@ -113,7 +113,10 @@ class Call:
     is the store's at that time; `tried` says that it may have reached the store.
     """
 
-    __slots__ = ("_keeper", "_leases", "counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried")
+    __slots__ = (
+        *("_asked", "_keeper", "_leases"),
+        *("counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried"),
+    )
 
     def __init__(
         self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float, keeper: Keeper
@@ -133,6 +136,7 @@ class Call:
         for row, counter in enumerate(self.counters):
             rows += self._row(counter, row, wanted.get(counter, 0))
         self.rows = rows + self._shapes()
+        self._asked = sum(wanted.values())  # units ahead that it may be granted
         leases.page.sign_number(number)
 
     def __str__(self) -> str:
@@ -163,7 +167,7 @@ class Call:
                 counter.idle = True  # what is too little for a request goes back, to be granted as a part of it
                 waiting[counter] = waiting.get(counter, 0) + cost * len(waiters)
         want = self._leases.want
-        wanted = {counter: want(counter, units, self.sent) for counter, units in waiting.items()}
+        wanted = {counter: max(0, want(counter, units, self.sent)) for counter, units in waiting.items()}
         if self.scope.refill or waiting:
             self.scope.refill = False
             for counter in self.scope.cells:
@@ -186,7 +190,7 @@ class Call:
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back
         words[place + SENT_ROW] = row
-        units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], 0, back, max(0, want))
+        units = (used - words[place + TOLD + bank], apart - words[place + TOLD_APART + bank], 0, back, want)
         return (*counter.entry.row, *units, *counter.entry.tail)
 
     def _shapes(self) -> list[str | int]:
@@ -259,12 +263,14 @@ class Call:
             words[counter.place + SENT] = words[counter.place + DONE] >> 1
 
     def void(self) -> int:
-        """Nobody will know whether it was done; gives the units that may stay held for nobody.
+        """Nobody will know whether it was done; gives the units that may be spent or stay held for nobody, at most.
 
         What it returned or was granted is not used, and what it reported is counted without being taken from what
         is held: the limit may end up short of these units, and is never passed.
         """
-        words, lost = self._leases.page.words, 0
+        words = self._leases.page.words
+        direct = sum(len(waiters) * sum(cost for _, cost in claim.firm) for claim, _, waiters in self.groups)
+        lost = self._asked + direct
         for counter in self.counters:
             place = counter.place
             bank = words[place + DONE] & 1

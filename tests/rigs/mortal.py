@@ -207,7 +207,7 @@ class Mortal:
             self._answer(call, 1)
         units: dict[str, int] = {}
         for place, counter in enumerate(call.counters):
-            used, apart, back, want = call.rows[1 + 10 * place + 4 : 1 + 10 * place + 8]
+            used, apart, _, back, want = call.rows[1 + 11 * place + 4 : 1 + 11 * place + 9]
             add(units, {metric_of(counter): abs(used) + apart + back + want})
         for claim, _, waiters in call.groups:
             add(units, {meter.limit.metric: cost * len(waiters) for meter, cost in claim.firm})
