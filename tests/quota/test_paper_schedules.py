@@ -18,6 +18,7 @@ from gateway.model import Over, Period
 from .paper.gateway import store_ledger
 from .paper.play import Player, play
 from .paper.schedules import FAULTS, Rule, Schedule, schedule, shorten
+from .paper.simulate import Scale, Simulation
 
 FEW, MANY = 6, 150  # schedules of each kind
 
@@ -107,3 +108,12 @@ def test_a_schedule_is_shortened_to_what_matters() -> None:
     short = shorten(replace(found, gateways=3, steps=(("wait", 1.2), *found.steps, ("wait", 0.3))), fails)
     assert fails(short)
     assert [step[0] for step in short.steps] == ["burst", "wait", "flush", "burst"]
+
+
+def test_a_small_simulation() -> None:
+    """Four gateways share a hundred a minute, asked for eight times as much: all of it is admitted, and no more."""
+    tally = Simulation(Scale(gateways=4, applications=1, rate=30, seconds=60, spread=4, limit=100)).run()
+    assert sum(tally.verdicts.values()) == tally.requests > 1000
+    assert tally.windows[0, 0].admitted == 100
+    assert tally.calls / tally.requests < 0.4
+    assert max(tally.waits) <= 0.05

@@ -5,6 +5,7 @@ Real Lua scripts run in it. Commands that it does not know fail loudly.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
@@ -58,7 +59,7 @@ class PaperServer:
     replicas: list[PaperServer] = field(default_factory=list)
     linked: bool = True  # to its primary
     recorded: bool = True  # keeps a journal; without one nothing survives, and nothing is replicated
-    calls: int = 0
+    calls: Counter[bytes] = field(default_factory=Counter)  # by command, or by a script's digest
     trace: list[tuple[bytes, ...]] | None = None  # what clients asked
 
     def __post_init__(self) -> None:
@@ -220,7 +221,7 @@ class PaperServer:
 
     def _perform(self, session: Session, command: tuple[bytes, ...]) -> Any:
         """Carry out a command of a client; a refusal is an answer too."""
-        self.calls += 1
+        self.calls[command[1] if command[0] == b"EVALSHA" else command[0]] += 1
         self._time()
         self._wrote = False
         try:

@@ -60,9 +60,19 @@ class World:
     """Use it as a context; everything that happens in it is decided by `seed` and by what is done to it."""
 
     def __init__(
-        self, seed: int, make: Make, *, nodes: int = 1, replicas: int = 0, recorded: bool = True, start: float = 0.0
+        self,
+        seed: int,
+        make: Make,
+        *,
+        nodes: int = 1,
+        replicas: int = 0,
+        recorded: bool = True,
+        start: float = 0.0,
+        poll: float = POLL,
     ) -> None:
-        """`start`: seconds after Monday noon at which it begins."""
+        """`start`: seconds after Monday noon at which it begins. `recorded`: servers keep journals, for their disks and
+        replicas. `poll`: seconds between looks at the outboxes."""
+        self._every = poll
         self.loop = PaperLoop()
         self.random = Random(seed)
         self.history = History()
@@ -89,7 +99,7 @@ class World:
         self._patches.enter_context(patch.object(time, "time", self._process_time))
         self._patches.enter_context(patch.object(secrets, "token_hex", lambda n=32: f"{entropy.getrandbits(8 * n):x}"))
         self._patches.enter_context(patch.object(chance, "uniform", entropy.uniform))
-        self.loop.outside(POLL, self._poll)
+        self.loop.outside(self._every, self._poll)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -174,7 +184,7 @@ class World:
 
     def _poll(self) -> None:
         self.look()
-        self.loop.outside(POLL, self._poll)
+        self.loop.outside(self._every, self._poll)
 
     def _process_time(self) -> float:
         """What a process takes for the time of day: its machine's clock is a little off."""
