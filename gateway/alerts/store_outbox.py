@@ -38,6 +38,7 @@ class StoreOutbox:
     """See Outbox. `redis` must wait longer for an answer than `block_seconds` (its `socket_timeout`), and not decode.
 
     `consumer` names this gateway: after a restart under the same name it goes on at once with what it left undone.
+    `tag` is that of the server's stream; see keys.outbox. `refresh` looks where that is now, after a failure.
     """
 
     def __init__(
@@ -46,11 +47,14 @@ class StoreOutbox:
         prefix: str,
         consumer: str,
         *,
+        tag: str = "",
+        refresh: Callable[[], Awaitable[object]] | None = None,
         claim_after: float = CLAIM_AFTER,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._redis = redis
-        self._stream = keys.outbox(prefix)
+        self._refresh = refresh
+        self._stream = keys.outbox(prefix, tag)
         self._consumer = consumer
         self._claim_after = int(claim_after * 1000)
         self._sleep = sleep
@@ -126,7 +130,7 @@ class StoreOutbox:
         return claimed
 
     async def _recover(self, error: Exception) -> None:
-        """Make the group anew where the store lost it, else wait a little, longer each time."""
+        """Make the group anew where the store lost it, else wait a little, longer each time, and connect anew."""
         if isinstance(error, ResponseError) and str(error).startswith(("NOGROUP", "UNBLOCKED")):
             await self._make_group()
             return
@@ -135,6 +139,9 @@ class StoreOutbox:
         longest = min(FIRST_PAUSE * 2 ** min(self._failures, 10), LONGEST_PAUSE)
         self._failures += 1
         await self._sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+        if self._refresh is not None:
+            await self._refresh()
+        await self._redis.connection_pool.disconnect(inuse_connections=False)  # the stream may be elsewhere by now
 
     def _recovered(self) -> None:
         if self._failures:

@@ -12,14 +12,13 @@ import httpx2
 from gateway.alerts.channels import Channel, LogChannel, WebhookChannel
 from gateway.alerts.delivery import Deliverer
 from gateway.alerts.outbox import MemoryOutbox, Outbox
+from gateway.alerts.outboxes import PATIENCE, Outboxes
 from gateway.alerts.store_outbox import StoreOutbox
 from gateway.model import Alert, Config
 from gateway.process.background import background
-from gateway.store.connection import connect
+from gateway.store.topology import topology
 
 log = logging.getLogger("gateway.alerts")
-
-OUTBOX_PATIENCE = 5.0  # seconds for an answer of the store, which blocks while no alert is there
 
 
 class Alerting:
@@ -54,6 +53,13 @@ class Alerting:
     def _outbox(self, stack: AsyncExitStack, config: Config) -> Outbox:
         if config.store.kind == "memory":
             return self._memory
-        redis = connect(config.store, patience=OUTBOX_PATIENCE)
+        servers = topology(config.store)
+        stack.push_async_callback(servers.close)
+        prefix, consumer = config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}"
+        if config.store.kind == "cluster":
+            outboxes = Outboxes(servers, prefix, consumer)
+            stack.push_async_callback(outboxes.close)
+            return outboxes
+        redis = servers.client(patience=PATIENCE)
         stack.push_async_callback(redis.aclose)
-        return StoreOutbox(redis, config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}")
+        return StoreOutbox(redis, prefix, consumer)

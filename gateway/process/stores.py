@@ -12,7 +12,6 @@ from gateway.model import Config
 from gateway.process.background import background
 from gateway.quota.settle import Settler
 from gateway.store import StoreError
-from gateway.store.connection import connect
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.topology import topology
 from gateway.store.vetting import Vetting
@@ -37,7 +36,7 @@ class StoreKeeper:
 
     async def start(self, stack: AsyncExitStack, config: Config) -> Config:
         """The configuration with the store's URL, after starting the embedded one; raises StoreError."""
-        if config.store.kind == "url":
+        if config.store.kind not in ("embedded", "memory"):
             await self._vet(stack, config)
         if config.store.kind == "embedded":
             config = self._start_embedded(stack, config)
@@ -54,11 +53,11 @@ class StoreKeeper:
 
     async def _vet(self, stack: AsyncExitStack, config: Config) -> None:
         """Refuses a store that would lose counters. One that is away does not prevent the start."""
-        redis = connect(config.store)
-        stack.push_async_callback(redis.aclose)
-        self._vetting = Vetting(redis)
-        if not await self._vetting.look():
-            background(stack, self._vetting.look_on())
+        servers = topology(config.store)
+        stack.push_async_callback(servers.close)
+        self._vetting = Vetting(servers, config.store)
+        await self._vetting.look()
+        background(stack, self._vetting.look_on())
 
     def _settle_with(self, stack: AsyncExitStack, config: Config) -> None:
         store = config.store

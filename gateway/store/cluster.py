@@ -25,7 +25,7 @@ log = logging.getLogger("gateway.store")
 
 
 class Cluster:
-    """See Topology. A node is known again by its primary's identity, or by any server that was in its shard."""
+    """See Topology. A node is known again by its primary, any server that was in its shard, or its slots."""
 
     def __init__(self, store: Store, patience: float) -> None:
         self._store = store
@@ -36,6 +36,7 @@ class Cluster:
         self._owners: list[Node | None] = [None] * SLOTS
         self._epoch = 0
         self._look = Look(self._find, EVERY)
+        self.failure: BaseException | None = None
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -67,10 +68,11 @@ class Cluster:
 
     async def _find(self) -> bool:
         found = await self._ask()
-        if found is None or (self._shards and not found.serving):
-            return False
-        self._adopt(found)
-        return found.serving
+        if found is not None and (found.serving or not self._shards):
+            self._adopt(found)
+        if found is not None:
+            self.failure = None if found.serving else StoreAway("some slots of the cluster have no server now")
+        return self.failure is None
 
     async def _ask(self) -> Map | None:
         """The most recent map that a few servers tell: a server that is cut off keeps an old one."""
@@ -82,7 +84,7 @@ class Cluster:
             maps += answers
             if any(map(self._is_recent, answers)):
                 break
-            log.info("no map of the cluster: %s", "; ".join(map(str, failures)) or "it does not serve now")
+            self.failure = failures[0] if failures else None
         return max(maps, key=lambda found: (found.serving, found.epoch), default=None)
 
     def _is_recent(self, found: Map) -> bool:
@@ -137,10 +139,10 @@ class Cluster:
 
 
 def _match(nodes: Mapping[Node, Shard], shards: Sequence[Shard]) -> dict[str, Node]:
-    """Which node each shard is, by its primary: the same primary, or else any common member."""
+    """Which node each shard is, by its primary: the same primary, else any common member, else most of its slots."""
     left = dict(nodes)
     matched: dict[str, Node] = {}
-    for kin in (_same_primary, _some_member):
+    for kin in (_same_primary, _some_member, _most_slots):
         for shard in shards:
             node = next((node for node, old in left.items() if kin(old, shard)), None)
             if node is not None and shard.primary not in matched:
@@ -155,3 +157,8 @@ def _same_primary(one: Shard, other: Shard) -> bool:
 
 def _some_member(one: Shard, other: Shard) -> bool:
     return not one.members.isdisjoint(other.members)
+
+
+def _most_slots(one: Shard, other: Shard) -> bool:
+    """A replica that was promoted before any map listed it."""
+    return 2 * len(one.slots & other.slots) > len(one.slots)

@@ -101,6 +101,11 @@ def processes(prefix: str, tag: str = "") -> str:
     return _own(prefix, tag, "processes")
 
 
+def probe(prefix: str, tag: str = "") -> str:
+    """A key that never is there: what may be done with it shows what a user may do."""
+    return _own(prefix, tag, "~probe")
+
+
 def outboxes(prefix: str) -> str:
     """The set of the tags for which there are streams in a cluster."""
     return f"{_part(prefix)}:outboxes"

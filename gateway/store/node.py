@@ -41,6 +41,10 @@ class Topology(Protocol):
     def nodes(self) -> Sequence[Node]:
         """All of them; a cluster has none before it was first refreshed."""
 
+    @property
+    def failure(self) -> BaseException | None:
+        """Why the latest `refresh` learned nothing."""
+
     def node(self, tag: str) -> Node:
         """Where the keys with the hash tag `{tag}` are. Raises StoreAway while nobody is known to have them."""
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from hiredis import pack_command
-from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ResponseError
 
@@ -35,9 +34,9 @@ class Link(Protocol):
 class Pipe:
     """A Link over a connection of its own."""
 
-    def __init__(self, dial: Dial | Redis, at: Callable[[], Address | None] = lambda: None) -> None:
+    def __init__(self, dial: Dial, at: Callable[[], Address | None] = lambda: None) -> None:
         """`at` tells where the server is, if that is known: when it is elsewhere by now, `open` connects anew."""
-        self._dial = dial if not isinstance(dial, Redis) else _dial_of(dial)
+        self._dial = dial
         self._at = at
         self._connection: AbstractConnection | None = None
         self._run = ""
@@ -124,9 +123,3 @@ def _over(connection: AbstractConnection) -> bool:
 def _astray(connection: AbstractConnection, address: Address | None) -> bool:
     """Whether it leads elsewhere."""
     return address is not None and isinstance(connection, Connection) and (connection.host, connection.port) != address
-
-
-def _dial_of(redis: Redis) -> Dial:
-    pool = redis.connection_pool
-    untimed = {**pool.connection_kwargs, "socket_timeout": None}  # one time limit for all, in `exchange`
-    return lambda: pool.connection_class(**untimed)

@@ -15,6 +15,7 @@ from gateway.store import StoreAway, StoreError
 from gateway.store.connection import PATIENCE, dialer, fixed
 from gateway.store.look import Look
 from gateway.store.node import Node
+from gateway.store.refusals import explain
 from gateway.store.several import ask_several
 
 EVERY = 1.0  # seconds between looks while links are used: a former primary may not know yet that it is one
@@ -36,6 +37,7 @@ class Sentinels:
     def __init__(self, store: Store, patience: float) -> None:
         if not store.service:
             raise ValueError("what the Sentinels call the primary is not said")
+        self._store = store
         self._service = store.service
         self._seconds = patience / 2  # the other half is for the primary
         theirs = replace(store, username=store.sentinel_username, password=store.sentinel_password, database=0)
@@ -48,8 +50,9 @@ class Sentinels:
             map(self._ask, self._clients), lambda views: len(views) >= majority, self._seconds
         )
         if not views:
-            unknown = next((error for error in failures if isinstance(error, StoreError)), None)
-            raise unknown or StoreAway(f"no Sentinel tells where {self._service!r} is: {failures[0]}")
+            reasons = [explain(error, self._store, whom="sentinel") for error in failures]
+            lasting = next((error for error in reasons if not isinstance(error, StoreAway)), None)
+            raise lasting or StoreAway(f"no Sentinel tells where {self._service!r} is: {failures[0]}")
         latest = max(views)
         if not latest.up:
             raise StoreAway(f"the Sentinels see that {self._service!r} is down")
@@ -78,6 +81,7 @@ class Watched:
         self._look = Look(self._find_again, EVERY)
         self._node = Node(f"{store.service} behind Sentinel", dialer(store, patience, self._find), self._at)
         self._address: Address | None = None
+        self.failure: BaseException | None = None
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -112,6 +116,8 @@ class Watched:
     async def _find_again(self) -> bool:
         try:
             await self._find()
-        except StoreError:
-            return False
-        return True
+        except StoreError as error:
+            self.failure = error
+        else:
+            self.failure = None
+        return self.failure is None

@@ -28,6 +28,10 @@ class Single:
         """See Topology."""
         return self._nodes
 
+    @property
+    def failure(self) -> None:
+        """There is nothing to learn."""
+
     def node(self, tag: str) -> Node:
         """See Topology."""
         return self._nodes[0]

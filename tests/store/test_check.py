@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from rigs.stores import TcpServer, binary_of
 
 from gateway.model import Store
 from gateway.store import StoreError
@@ -15,6 +17,8 @@ from gateway.store.connection import connect
 from gateway.store.embedded import EmbeddedStore
 
 pytestmark = pytest.mark.redis
+
+STORE = Store(kind="url")
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ async def redis(url: str) -> Redis:
 
 
 async def test_the_embedded_store_is_fit_and_forgets_nothing(redis: Redis) -> None:
-    facts = await inspect(redis)
+    facts = await inspect(redis, STORE)
     assert facts.server.startswith("valkey 9.")
     assert facts.persistence is Persistence.EVERY_WRITE
 
@@ -49,39 +53,69 @@ async def test_what_a_restart_would_cost_is_told(
 ) -> None:
     for name, value in settings.items():
         await redis.config_set(name, value)
-    assert (await inspect(redis)).persistence is persistence
+    assert (await inspect(redis, STORE)).persistence is persistence
 
 
 async def test_a_hosted_store_may_keep_its_settings_to_itself(redis: Redis) -> None:
     await redis.execute_command("ACL", "SETUSER", "default", "-config")
-    assert (await inspect(redis)).persistence is Persistence.UNKNOWN
+    assert (await inspect(redis, STORE)).persistence is Persistence.UNKNOWN
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lru", "volatile-ttl"])
 async def test_a_store_that_evicts_is_refused(redis: Redis, policy: str) -> None:
     await redis.config_set("maxmemory-policy", policy)
     with pytest.raises(StoreError, match=f"maxmemory-policy is {policy}: .*set `maxmemory-policy noeviction`"):
-        await inspect(redis)
+        await inspect(redis, STORE)
 
 
 async def test_a_replica_is_refused(redis: Redis) -> None:
     await redis.replicaof("127.0.0.1", "1")
     with pytest.raises(StoreError, match="is a replica"):
-        await inspect(redis)
+        await inspect(redis, STORE)
+
+
+async def test_each_kind_of_persistence_says_what_a_restart_costs() -> None:
+    assert [kind.cost.partition(" of the store ")[2][:9] for kind in Persistence] == [
+        "costs not", "costs wha", "costs wha", "costs all", ""
+    ]  # fmt: skip
+
+
+async def test_replicas_that_must_have_grants_are_missed(redis: Redis) -> None:
+    facts = await inspect(redis, replace(STORE, wait=2))
+    assert facts.trouble == "0 of the 2 replicas are connected that must have what is granted (store.wait)"
+    assert (await inspect(redis, replace(STORE, wait=0))).trouble is None
+
+
+async def test_a_store_that_is_nearly_full_is_told(redis: Redis) -> None:
+    assert (await inspect(redis, STORE)).warning is None
+    used = (await redis.info("memory"))["used_memory"]
+    await redis.config_set("maxmemory", int(used * 1.02))
+    warning = (await inspect(redis, STORE)).warning
+    assert warning is not None
+    assert warning.endswith("of the store's maxmemory is used; when it is full nothing can be counted")
+
+
+async def test_a_server_of_a_cluster_is_no_store_by_itself(tmp_path: Path) -> None:
+    server = TcpServer(binary_of("redis"), tmp_path / "server", "--cluster-enabled", "yes")
+    server.start()
+    async with connect(Store(kind="url", url=server.url)) as redis:
+        with pytest.raises(StoreError, match=r"store: \{cluster: \[HOST:PORT, …\]\}"):
+            await inspect(redis, STORE)
+    server.close()
 
 
 async def test_a_store_that_is_away_is_named_so(tmp_path: Path) -> None:
     async with connect(Store(kind="url", url=f"unix://{tmp_path}/nothing")) as redis:
         with pytest.raises(StoreError, match="cannot be asked"):
-            await inspect(redis)
+            await inspect(redis, STORE)
 
 
 async def test_a_wrong_password_is_told_without_telling_it(redis: Redis, url: str) -> None:
     await redis.config_set("requirepass", "right")
     async with connect(Store(kind="url", url=url, password="wrong")) as other:
         with pytest.raises(StoreError, match=r"set store\.password") as error:
-            await inspect(other)
+            await inspect(other, STORE)
     assert "wrong" not in str(error.value)
     async with connect(Store(kind="url", url=url)) as other:
         with pytest.raises(StoreError, match=r"set store\.password"):
-            await inspect(other)
+            await inspect(other, STORE)

@@ -13,11 +13,12 @@ from redis.exceptions import MovedError, RedisError
 from rigs.clusters import ClusterRig
 from rigs.stores import TcpServer, Tls, free_port
 
-from gateway.model import Store
+from gateway.model import Address, Store
 from gateway.store import StoreAway
+from gateway.store.cluster import Cluster
 from gateway.store.node import Topology
 from gateway.store.outboxes import register_outbox, registered_outboxes
-from gateway.store.slots import slot
+from gateway.store.slots import Map, Shard, slot
 from gateway.store.topology import topology
 
 pytestmark = pytest.mark.redis
@@ -107,6 +108,21 @@ async def test_a_crash_keeps_the_node(place: Topology, cluster: ClusterRig) -> N
     assert place.node("app") is node
     assert await link.open(SECONDS) == run_of(promoted)
     await link.close()
+
+
+def test_a_replica_that_no_map_had_listed_is_known_by_its_slots() -> None:
+    before = Shard("a", frozenset("a"), Address("h", 1), {1, 2, 3})
+    place = Cluster(Store(kind="cluster", nodes=(Address("h", 1),)), 1.0)
+    place._adopt(Map(True, 1, (before, Shard("c", frozenset("c"), Address("h", 3), {9}))))
+    node = place._owners[1]
+    place._adopt(
+        Map(
+            True,
+            2,
+            (Shard("b", frozenset("b"), Address("h", 2), {1, 2}), Shard("c", frozenset("c"), Address("h", 3), {3, 9})),
+        )
+    )
+    assert (place._owners[2], str(place.nodes[0])) == (node, "<Node h:2>")
 
 
 async def test_nodes_persist_when_all_failed_over_unseen(place: Topology, cluster: ClusterRig) -> None:

@@ -61,3 +61,11 @@ def test_scopes_differ_as_their_tags_do(one: str, other: str) -> None:
 def test_the_outbox_and_a_process_have_keys_of_their_own() -> None:
     assert keys.outbox("gw") == "gw:outbox"
     assert keys.calls("gw", "mobile", "c0ffee") == "gw:{mobile}:~c0ffee"
+
+
+def test_a_server_of_a_cluster_has_keys_with_its_tag() -> None:
+    made = [make("gw") for make in (keys.outbox, keys.epoch, keys.processes)]
+    assert made == ["gw:outbox", "gw:epoch", "gw:processes"]
+    tagged = [make("gw", "7") for make in (keys.outbox, keys.epoch, keys.processes)]
+    assert tagged == ["gw:{7}:outbox", "gw:{7}:epoch", "gw:{7}:processes"]
+    assert keys.outboxes("gw") == "gw:outboxes"

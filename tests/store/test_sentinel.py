@@ -160,7 +160,7 @@ async def test_mutual_tls_and_a_password_of_their_own(tmp_path: Path) -> None:
             await link.open(SECONDS)
             assert await link.exchange([("ACL", "WHOAMI")], SECONDS) == [b"gateway"]
         async with link_to(rig, password="secret", **store) as link:
-            with pytest.raises(NotConnected, match=r"no Sentinel tells where 'main' is: .*authenticate"):
+            with pytest.raises(NotConnected, match=r"the sentinel cannot be asked: .*; set store\.sentinel_password"):
                 await link.open(SECONDS)
     finally:
         rig.close()
