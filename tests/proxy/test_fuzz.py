@@ -29,7 +29,7 @@ from rigs.answers import received
 from rigs.proxy import proxy_before
 from rigs.wire import Client, Recorder, Wire, wire
 
-EXAMPLES = 250
+EXAMPLES = 350
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 LATER = 3600.0  # seconds: every clock has run out
 STATUSES = {b"200", b"400", b"408", b"413", b"414", b"417", b"431"}
@@ -96,8 +96,13 @@ edits = st.builds(
 )
 
 
-def mutated(samples: list[bytes], most: int) -> st.SearchStrategy[bytes]:
-    """Some samples in a row, edited."""
+def mutated(cases: dict[str, Any], most: int) -> st.SearchStrategy[bytes]:
+    """Some cases in a row, edited; from each room of the corpus alike."""
+    rooms: dict[str, list[bytes]] = {}
+    for name, case in cases.items():
+        if len(case.sent) < 1500:
+            rooms.setdefault(name.partition(":")[0], []).append(case.sent)
+    some = st.one_of([st.sampled_from(samples) for samples in rooms.values()])
 
     def made(rows: list[bytes], changes: list[Edit]) -> bytes:
         data = b"".join(rows)
@@ -105,8 +110,7 @@ def mutated(samples: list[bytes], most: int) -> st.SearchStrategy[bytes]:
             data = change.apply(data)
         return data
 
-    small = [sample for sample in samples if len(sample) < 1500]
-    return st.builds(made, st.lists(st.sampled_from(small), min_size=1, max_size=most), st.lists(edits, max_size=4))
+    return st.builds(made, st.lists(some, min_size=1, max_size=most), st.lists(edits, max_size=4))
 
 
 class Errors(logging.Handler):
@@ -224,8 +228,7 @@ def test_any_bytes_of_a_client(runner: asyncio.Runner, errors: Errors) -> None:
 
     stack = AsyncExitStack()
     gateway = runner.run(enter())
-    samples = [case.sent for case in REQUESTS.values()]
-    hunt(runner, st.tuples(mutated(samples, 3), st.sampled_from([0, 0, 1, 3, 17])), check)
+    hunt(runner, st.tuples(mutated(REQUESTS, 3), st.sampled_from([0, 0, 1, 3, 17])), check)
     runner.run(stack.aclose())
 
 
@@ -284,7 +287,6 @@ def test_any_bytes_of_a_service(runner: asyncio.Runner, errors: Errors) -> None:
 
     service, stack = Babbler(), AsyncExitStack()
     gateway = runner.run(enter())
-    samples = [case.sent for case in ANSWERS.values()]
     ways = st.sampled_from([0, 0, 1, 7]), st.sampled_from(["keep", "close"]), st.sampled_from([b"GET", b"HEAD"])
-    hunt(runner, st.tuples(mutated(samples, 2), *ways), check)
+    hunt(runner, st.tuples(mutated(ANSWERS, 2), *ways), check)
     runner.run(stack.aclose())

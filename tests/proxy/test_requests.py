@@ -3,6 +3,10 @@
 import pytest
 from rigs.proxy import echo, proxy_before, read_answer
 
+from gateway.errors import Unauthorized
+from gateway.gate import Ask
+from gateway.model import Route
+
 
 async def seen_by_service(request: bytes, **settings: object) -> bytes:
     async with proxy_before(echo, **settings) as proxy:
@@ -156,3 +160,24 @@ async def test_trailers_do_not_pass_and_do_not_leak_into_the_next_request() -> N
         writer.close()
     assert b"evil" not in answers
     assert b"GET /next" in answers
+
+
+@pytest.mark.parametrize(
+    "body", [b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello", b"Connection: close\r\n\r\n"]
+)
+async def test_nothing_behind_a_refusal_that_closes_is_served(body: bytes) -> None:
+    """Though it came in the same read, and though the gate would let it in."""
+    async with proxy_before(echo) as proxy:
+        granted = proxy.gate.route
+
+        def route(ask: Ask) -> Route:
+            if ask.path == b"/refused":
+                raise Unauthorized("no")
+            return granted(ask)
+
+        proxy.gate.route = route
+        refused = b"POST /refused HTTP/1.1\r\nHost: a\r\n" + body
+        answer = await proxy.talk(refused + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", until_close=True)
+        assert proxy.connections == 0
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
