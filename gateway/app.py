@@ -39,6 +39,7 @@ from gateway.telemetry.metrics import Metrics
 
 log = logging.getLogger("gateway.worker")
 
+DOUBT = 60.0  # seconds by which this machine's clock may be behind the store's
 PUSH = 1.0  # seconds between metric deltas to the supervisor
 
 
@@ -162,7 +163,7 @@ class Worker:
         servers = topology(store)
         stack.push_async_callback(servers.close)
         self._fallback = fallback = Fallback(self._shares(self._config), self._metrics.down_admission)
-        stack.callback(lambda: fallback.shares.close())
+        stack.callback(lambda: fallback.shares.close())  # noqa: PLW0108 - of those that it has by then
         ledger = StoreLedger(
             servers,
             prefix=store.prefix,
@@ -182,7 +183,7 @@ class Worker:
         """What this worker may spend by itself while the store is away."""
         limits = (limit for plan in config.plans.values() for limit in plan.limits)
         folder = config.data / "local"
-        return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=time.time())
+        return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=time.time() + DOUBT)
 
     # --- the supervisor
 

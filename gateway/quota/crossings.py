@@ -11,9 +11,9 @@ from gateway.quota.periods import Window
 NEVER = 2.0**64  # above any count
 
 
-def thresholds(limit: Limit) -> tuple[tuple[int, int], ...]:
-    """(units, bin) in rising order: the bin is reached when so many units are spent."""
-    return tuple(sorted((max(1, -(-bin_ * limit.value // 100)), bin_) for bin_ in set(limit.bins)))
+def thresholds(limit: Limit, value: int) -> tuple[tuple[int, int], ...]:
+    """(units, bin) in rising order: the bin is reached when so many units of `value` are spent."""
+    return tuple(sorted((max(1, -(-bin_ * value // 100)), bin_) for bin_ in set(limit.bins)))
 
 
 def metric_of(limit: Limit) -> str:

@@ -46,7 +46,7 @@ class Meter:
         self.limit = limit
         self.value = limit.value
         self.tally = tally
-        self.thresholds = thresholds(limit)
+        self.thresholds = thresholds(limit, limit.value)
 
 
 class MemoryLedger:

@@ -89,7 +89,7 @@ class Meter:
         self.value = limit.leased
         self._zone = zone_of(limit.period, limit.zone)
         self._rule = keys.counters(prefix, scope.name, limit, self._zone)
-        self._bins = " ".join(f"{bin_}={units}" for units, bin_ in thresholds(limit))
+        self._bins = " ".join(f"{bin_}={units}" for units, bin_ in thresholds(limit, limit.leased))
         self.counter = Counter(scope, NO_ENTRY, Window(-inf, -inf), 0)
 
     def open(self, now: float) -> Counter:
