@@ -33,6 +33,13 @@ class Share(NamedTuple):
     back: int
 
 
+class Attempt(NamedTuple):
+    """A report that was sent: when, and in which epoch of the store."""
+
+    at: float
+    epoch: int
+
+
 class Settler:
     """For the workers of one gateway. See StoreLedger for the options."""
 
@@ -63,10 +70,11 @@ class Settler:
             if legacy.leased or legacy.used or legacy.apart or legacy.call:
                 by_tag.setdefault(tag_of(legacy.entry.key), []).append(legacy)
         units = 0
+        tried: dict[str, Attempt] = {}
         while by_tag and self._clock() - died < LONGEST:
             tag, legacies = next(iter(by_tag.items()))
             try:
-                units += await self._settle(tag, process, number, legacies, self._clock() - died)
+                units += await self._settle(tag, process, number, legacies, self._clock() - died, tried)
             except (RedisError, OSError, StoreError) as error:
                 log.debug("the leases of a worker cannot be settled yet: %s", error)
                 await asyncio.sleep(AGAIN)
@@ -75,18 +83,33 @@ class Settler:
                 del by_tag[tag]
         return units
 
-    async def _settle(self, tag: str, process: str, number: int, legacies: list[Legacy], late: float) -> int:
+    async def _settle(
+        self, tag: str, process: str, number: int, legacies: list[Legacy], late: float, tried: dict[str, Attempt]
+    ) -> int:
         node = self._topology.node(tag)
         link = node.link()
         try:
             fence = await self._look(node, link)
+            if self._may_be_forgotten(tried.get(tag), fence):
+                log.warning("nobody knows whether a worker was settled for; units of %s may stay held", tag)
+                return 0
             books = _Books(link, fence, keys.outbox(self._prefix, node.tag), call_key(legacies[0].entry.key, process))
-            last = (await books.call(number + 1, [], 1)).last
+            last = await books.last(number + 1)
+            if last is None:
+                return 0
             shares = [share_of(legacy, last, fence, late) for legacy in legacies]
+            tried.setdefault(tag, Attempt(self._clock(), fence.epoch))
             await books.call(number + 2, shares, 0)
         finally:
             await link.close()
         return sum(share.back for share in shares)
+
+    def _may_be_forgotten(self, attempt: Attempt | None, fence: Fence) -> bool:
+        """Whether a report that was sent would be done a second time."""
+        if attempt is None:
+            return False
+        lost = attempt.epoch not in (fence.epoch, *fence.intact)
+        return lost or self._clock() - attempt.at >= REMEMBERED / 2
 
     async def _look(self, node: Node, link: Link) -> Fence:
         fence = Fence(self._prefix, node, self._process, **self._options)  # type: ignore[arg-type]
@@ -102,6 +125,15 @@ class _Books(NamedTuple):
     fence: Fence
     outbox: str
     key: str
+
+    async def last(self, number: int) -> str | None:
+        """The dead process's last call; None: it has been settled for, and the answer was lost."""
+        try:
+            return (await self.call(number, [], 1)).last
+        except ResponseError as error:
+            if str(error).startswith("SUPERSEDED"):
+                return None
+            raise
 
     async def call(self, number: int, shares: list[Share], last: int) -> Answer:
         rows: list[str | int] = [len(shares)]
