@@ -190,7 +190,10 @@ class Worker:
     async def _listen(self) -> None:
         self._start(self._push())
         while (message := await self._channel.receive()) is not None:
-            await self._hear(message)
+            try:
+                await self._hear(message)
+            except Exception:  # the supervisor misses the answer and replaces this worker
+                log.exception("what the supervisor asks cannot be done: %s", message["kind"])
         self._stop.set()  # nobody is left to serve for
 
     async def _hear(self, message: Message) -> None:
