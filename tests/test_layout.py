@@ -38,7 +38,8 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "app": LIBRARY | {"control", "site", "staging"},
     "supervisor": LIBRARY | {"admin", "control", "process", "workers"},
     "devkit": LIBRARY,
-    "cli": LIBRARY | {"control", "devkit"},
+    "doctor": LIBRARY,
+    "cli": LIBRARY | {"control", "devkit", "doctor"},
     "__main__": {"cli"},
 }
 PLAIN = {  # rooms that need the standard library alone, and a parser

@@ -73,4 +73,5 @@ def _shown(tag: str) -> str:
 
 
 def _row(scope: str, limit: Limit, spent: int, topped: int, end: float | None) -> Usage:
-    return Usage(scope, limit.plan, metric_of(limit), limit.period, limit.value + topped, spent, end)
+    most = max(limit.value, limit.leased + topped)  # what local shares have spent is in `topped` too
+    return Usage(scope, limit.plan, metric_of(limit), limit.period, most, spent, end)

@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import RedisError
 
 from gateway.model import Store
-from gateway.store import StoreAway, StoreError
+from gateway.store import StoreError
 from gateway.store.connection import PATIENCE
 from gateway.store.embedded import EmbeddedStore, running_at
-from gateway.store.topology import Topology, topology
+from gateway.store.refusals import explain
+from gateway.store.topology import Node, Topology, topology
 
 
 @asynccontextmanager
@@ -35,14 +36,9 @@ async def visiting(store: Store, data: Path, *, create: bool = False) -> AsyncIt
         async with _answering(store) as servers:
             yield servers
     except (RedisError, TimeoutError, ConnectionError) as error:  # a file's trouble, an OSError too, is the block's own
-        raise StoreAway(f"the store does not answer any more: {describe(error)}") from error
+        raise explain(error, store) from error
     finally:
         embedded.stop()
-
-
-def describe(error: Exception) -> str:
-    """What went wrong on the way to a server; a time that ran out has no words of its own."""
-    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def _started(embedded: EmbeddedStore, data: Path, create: bool) -> str:
@@ -58,22 +54,20 @@ async def _answering(store: Store) -> AsyncIterator[Topology]:
     except (ValueError, OSError) as error:
         raise StoreError(f"the store cannot be used: {error}") from error
     try:
-        if not await servers.refresh() or not servers.nodes:
-            raise StoreAway(f"none of {', '.join(map(str, store.nodes))} tells where the store is")
+        if not await servers.refresh():
+            raise explain(servers.failure, store)
         for node in servers.nodes:
-            await _greet(servers, node.tag)
+            await _greet(node, store)
         yield servers
     finally:
         await servers.close()
 
 
-async def _greet(servers: Topology, tag: str) -> None:
-    link = servers.node(tag).link()
+async def _greet(node: Node, store: Store) -> None:
+    link = node.link()
     try:
         await link.open(PATIENCE)
-    except AuthenticationError as error:
-        raise StoreError(f"the store refuses us: {error}; see store.username and store.password") from error
     except (RedisError, OSError) as error:
-        raise StoreAway(f"the store does not answer: {describe(error)}") from error
+        raise explain(error, store) from error
     finally:
         await link.close()

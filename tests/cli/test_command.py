@@ -19,7 +19,10 @@ from .conftest import Run
 
 @pytest.mark.parametrize(
     "verb",
-    [(), ("dev",), ("run",), ("reload",), ("validate",), ("schema",), ("keys",), ("keys", "create"), ("version",)],
+    [
+        *((), ("dev",), ("run",), ("reload",), ("validate",), ("schema",), ("doctor",), ("version",)),
+        *(("keys",), ("keys", "create"), ("usage",), ("usage", "show"), ("usage", "export"), ("usage", "import")),
+    ],
 )
 def test_every_verb_has_help(verb: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(command(), [*verb, "--help"], prog_name="gateway")
@@ -27,7 +30,7 @@ def test_every_verb_has_help(verb: tuple[str, ...]) -> None:
     assert shown.stdout.split()[:2] == ["Usage:", "gateway"]
 
 
-@pytest.mark.parametrize("verb", ["dev", "run", "reload", "validate", "schema", "version"])
+@pytest.mark.parametrize("verb", ["dev", "run", "reload", "validate", "schema", "doctor", "version"])
 def test_help_shows_an_example(verb: str) -> None:
     shown = CliRunner().invoke(command(), [verb, "-h"], prog_name="gateway")
     assert f"Example:  gateway {verb}" in shown.stdout

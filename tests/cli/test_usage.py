@@ -134,7 +134,7 @@ def test_a_back_up_that_fails_leaves_no_file(gateway: Run, served: Server, tmp_p
     served.close()
     failed = gateway("usage", "export", "plans", "-o", "usage.jsonl")
     assert failed.returncode == 1
-    assert failed.stderr.startswith("gateway: the store does not answer: ")
+    assert failed.stderr.startswith("gateway: the store cannot be asked: ")
     assert (tmp_path / "usage.jsonl").read_text() == "the one of yesterday"
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".usage")] == []
 

@@ -56,14 +56,14 @@ async def test_usage_in_memory_cannot_be_reached(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_is_away_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreAway, match="the store does not answer: "):
+    with pytest.raises(StoreAway, match="the store cannot be asked: "):
         async with visiting(Store(kind="url", url=f"unix://{tmp_path}/nothing"), tmp_path):
             pass
 
 
 async def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:
     nowhere = Address("127.0.0.1", 1)
-    with pytest.raises(StoreAway, match=r"127\.0\.0\.1:1 tells where the store is"):
+    with pytest.raises(StoreAway, match="the store cannot be asked: "):
         async with visiting(Store(kind="cluster", nodes=(nowhere,)), tmp_path):
             pass
 

@@ -1,0 +1,40 @@
+"""The ledger's scripts, tried on keys of their own that are gone afterwards."""
+
+from __future__ import annotations
+
+from redis.exceptions import ResponseError
+
+from gateway.quota.dispatch import CONSUME
+from gateway.quota.restore import RESTORE
+from gateway.quota.watch import PUBLISH
+from gateway.store import keys
+from gateway.store.connection import PATIENCE
+from gateway.store.fence import LOOK
+from gateway.store.pipe import Command, Link
+from gateway.store.script import Script
+
+FOREVER = (10, 0, "", "")  # value, start, end, drop
+UNITS = (1, 0, 0, 0, 0)  # used, apart, beside, back, want
+ALERT = ("10=1", '{"id": "doctor-')  # raised by the first unit
+
+
+async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
+    """On an open link to the server with the run id `run`. Raises ResponseError for what does not run."""
+    scratch = keys.probe(prefix, tag)
+    record, processes, last, counter, outbox = (f"{scratch}-{what}" for what in ("e", "p", "l", "c", "o"))
+    try:
+        look = await _run(LOOK, link, (2, record, processes, "doctor", run, 0, 0, 0, 1, 10, 0))
+        here = f"{look.split(b';')[1].decode()} {run}"
+        header = (1, 0, 10, record, here, outbox, 1, 0)
+        await _run(CONSUME, link, (2, last, counter, *header, 1, *FOREVER, *UNITS, *ALERT, 0))
+        await _run(PUBLISH, link, (1, counter, record, here, 1, 1, 0, 0, 0, "", ""))
+        await _run(RESTORE, link, (1, counter, record, here, 0, 1, 1, 0, 0, "", ""))
+    finally:
+        await link.exchange([("DEL", record, processes, last, counter, outbox)], PATIENCE)
+
+
+async def _run(script: Script, link: Link, call: Command) -> bytes:
+    (answer,) = await script.run(link, [call], PATIENCE)
+    if isinstance(answer, ResponseError):
+        raise answer
+    return answer if isinstance(answer, bytes) else b""
