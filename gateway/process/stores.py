@@ -83,5 +83,6 @@ async def keep_store(embedded: EmbeddedStore) -> None:
             log.error("the embedded store ended, it is started again")
             try:
                 embedded.start()
+                log.warning("the embedded store is back")
             except StoreError as error:
                 log.error("%s", error)

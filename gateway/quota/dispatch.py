@@ -24,6 +24,7 @@ from gateway.store.fence import Fence
 from gateway.store.script import Command, Script
 from gateway.store.topology import Link, Node
 
+AWAY = 1.0  # seconds without an answer
 LANES = 2  # round trips under way at once
 PATIENCE = 1.0  # seconds that a round trip may take before its connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between attempts while the store is away
@@ -76,6 +77,7 @@ class Dispatcher:
         self._lanes: dict[asyncio.Task[None], float] = {}  # and since when, local time
         self._lost: deque[Errand] = deque()  # sent, not answered
         self._failures = 0  # in a row
+        self._heard = clock.local()  # local time of the last answer
         self._pause: asyncio.TimerHandle | None = None
         self._scheduled = False
 
@@ -86,6 +88,11 @@ class Dispatcher:
             return True
         since = min(self._lanes.values(), default=None)
         return since is not None and self._clock.local() - since > self._timeout
+
+    @property
+    def away(self) -> bool:
+        """Whether it is down for so long that waiting a moment is in vain."""
+        return self.down and self._clock.local() - self._heard > AWAY
 
     @property
     def fenced(self) -> bool:
@@ -280,3 +287,4 @@ class Dispatcher:
         if self._failures > 1:
             log.warning("%s is back", self._node.name)
         self._failures = 0
+        self._heard = self._clock.local()

@@ -58,10 +58,10 @@ class Nodes:
             self._look()
             return None
 
-    def down(self, scope: Scope) -> bool:
+    def away(self, scope: Scope) -> bool:
         """Whether the node that has a scope is known to be away."""
         node = self.of(scope.tag)
-        return node is None or self._lane(node).dispatcher.down
+        return node is None or self._lane(node).dispatcher.away
 
     def make_ready(self, scope: Scope) -> None:
         """Let the scope's calls be made, if there is none under way."""

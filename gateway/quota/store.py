@@ -97,6 +97,11 @@ class StoreLedger:
         return not dispatchers or any(dispatcher.down for dispatcher in dispatchers)
 
     @property
+    def away(self) -> bool:
+        """Whether it has been down for so long that no request waits for it."""
+        return any(dispatcher.away for dispatcher in self._nodes.dispatchers)
+
+    @property
     def fenced(self) -> bool:
         """Whether the store waits for what processes remember, and grants nothing."""
         return any(dispatcher.fenced for dispatcher in self._nodes.dispatchers)
@@ -140,7 +145,7 @@ class StoreLedger:
         outcome = self._desk.take(claim)
         if outcome is not None:
             return outcome
-        if self._desk.closed or self._nodes.down(claim.firm[0][0].scope):
+        if self._desk.closed or self._nodes.away(claim.firm[0][0].scope):
             return self._without.decide(claim)
         self._desk.wait(claim, done)
         return None

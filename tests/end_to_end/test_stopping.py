@@ -79,6 +79,8 @@ async def test_a_killed_embedded_store_is_started_again_with_its_counts(stage: S
         assert await rush([gateway], stage.token(), 12, connections=2) == {200: 12}
         kill(gateway.store)
         await gateway.said("the embedded store ended, it is started again")
+        await gateway.said("the embedded store is back")
+        await until(gateway.is_ready)
         assert await rush([gateway], stage.token(), 12, connections=2) == {200: 8, 429: 4}
         await until(gateway.is_ready)
 
