@@ -45,9 +45,12 @@ async def test_usage_outlives_a_restart_with_another_limit(stage: Stage, tmp_pat
 
 
 async def test_usage_survives_a_gateway_that_is_killed(stage: Stage, tmp_path: Path) -> None:
-    async with stage.gateway(tmp_path, ORDERS, plans(10), STORE="embedded") as gateway:
-        assert await rush([gateway], stage.token(), 7, connections=2) == {200: 7}
+    """What it had in hand is lost to this window: at most half of what is left is ever leased to one process."""
+    async with stage.gateway(tmp_path, ORDERS, plans(100), STORE="embedded") as gateway:
+        assert await rush([gateway], stage.token(), 70, connections=2) == {200: 70}
         gateway.process.kill()
         await gateway.ended()
         await gateway.start()
-        assert await rush([gateway], stage.token(), 7, connections=2) == {200: 3, 429: 4}
+        statuses = await rush([gateway], stage.token(), 100, connections=2)
+        assert 15 <= statuses[200] <= 30
+        assert statuses[429] == 100 - statuses[200]

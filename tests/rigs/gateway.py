@@ -32,7 +32,7 @@ gateway:
   data: "${DATA}"
   drain: {timeout: 10s, delay: "${DELAY:-0s}"}
   workers: "${WORKERS:-1}"
-  store: {url: "${STORE}", timeout: "${STORE_TIMEOUT}"}
+  store: {url: "${STORE}", timeout: "${STORE_TIMEOUT}", fence: "${STORE_FENCE:-2s}"}
 identity:
   keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]}}
 """
