@@ -171,6 +171,9 @@ async def _import(config: Config, file: IO[bytes], replace: bool) -> dict[str, i
             durable=store.kind == "embedded",
             replicas=store.replicas,
             replace=replace,
+            on_wait=lambda seconds: tell(
+                f"the store is new or may have lost data: {seconds:.1f} s for what gateways remember"
+            ),
         )
         changed = await restorer.restore(selected.scopes)
     return {"counters": selected.all, "changed": changed, "ended": selected.ended}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -58,11 +58,20 @@ def select(counters: Iterable[Saved], now: float) -> Selection:
 
 class Restorer:
     """For one import. `fence`: seconds for which a store that may have lost data waits for gateways; `durable`: a
-    restart of it loses nothing; `replicas`: how many must have what is written. See StoreLedger.
+    restart of it loses nothing; `replicas`: how many must have what is written. See StoreLedger. `on_wait` hears for
+    how many seconds nothing can be done.
     """
 
     def __init__(
-        self, topology: Topology, *, prefix: str, fence: float, durable: bool, replicas: int, replace: bool = False
+        self,
+        topology: Topology,
+        *,
+        prefix: str,
+        fence: float,
+        durable: bool,
+        replicas: int,
+        replace: bool = False,
+        on_wait: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._topology = topology
         self._prefix = prefix
@@ -71,6 +80,7 @@ class Restorer:
         self._after: tuple[Command, ...] = (("WAIT", replicas, REPLICATION),) if replicas else ()
         self._replicas = replicas
         self._replace = replace
+        self._on_wait = on_wait
         self._changed = 0
 
     async def restore(self, scopes: dict[str, list[Saved]]) -> int:
@@ -124,6 +134,7 @@ class Restorer:
             fence.learn(look, run)
             if look.now >= look.opens:
                 return fence
+            self._on_wait(look.opens - look.now)
             await asyncio.sleep(look.opens - look.now)
 
     def _call(self, counters: Sequence[Saved], fence: Fence) -> Command:

@@ -35,7 +35,9 @@ async def visiting(store: Store, data: Path, *, create: bool = False) -> AsyncIt
             store = replace(store, url=running_at(data) or _started(embedded, data, create))
         async with _answering(store) as servers:
             yield servers
-    except (RedisError, TimeoutError, ConnectionError) as error:  # a file's trouble, an OSError too, is the block's own
+    except BrokenPipeError:  # of the block's own output, as is trouble with its files
+        raise
+    except (RedisError, TimeoutError, ConnectionError) as error:
         raise explain(error, store) from error
     finally:
         embedded.stop()

@@ -94,6 +94,7 @@ def test_a_back_up_is_put_back(gateway: Run, served: Server, tmp_path: Path) -> 
     assert gateway("usage", "show", "plans").stdout != before
     done = gateway("usage", "import", "plans", "usage.jsonl")
     assert (done.returncode, done.stdout) == (0, "3 counters changed, 0 left as they are, 1 of ended windows\n")
+    assert done.stderr.startswith("the store is new or may have lost data: 5.0 s for what gateways remember")
     assert gateway("usage", "show", "plans").stdout == before
     again = gateway("usage", "import", "plans", "usage.jsonl", "-o", "json")
     assert json.loads(again.stdout) == {"counters": 4, "changed": 0, "ended": 1}

@@ -68,7 +68,8 @@ async def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:
             pass
 
 
-async def test_trouble_with_a_file_is_not_the_stores(data: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        async with visiting(EMBEDDED, data, create=True):
-            (data / "nothing").read_text()
+@pytest.mark.parametrize("trouble", [FileNotFoundError, BrokenPipeError])
+async def test_trouble_with_a_file_is_not_the_stores(tmp_path: Path, trouble: type[OSError]) -> None:
+    with pytest.raises(trouble):
+        async with visiting(EMBEDDED, tmp_path, create=True):
+            raise trouble
