@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -60,6 +60,7 @@ class Dispatcher:
         wait: int,
         on_call: Callable[[float, bool], None],
         on_moved: Callable[[], None],
+        register: Callable[[str], Awaitable[None]],
     ) -> None:
         self._node = node
         self._caller = caller
@@ -69,7 +70,7 @@ class Dispatcher:
         self._timeout = timeout
         self._patience = max(PATIENCE, 4 * timeout)
         self._wait = wait
-        self._watch = Watch(node, fence, clock, self._patience, caller.remembered, self.wake)
+        self._watch = Watch(node, fence, clock, self._patience, caller.remembered, self.wake, register)
         self._after: tuple[Command, ...] = (("WAIT", wait, max(1, int(timeout * 1000))),) if wait else ()
         self._on_call = on_call
         self._on_moved = on_moved

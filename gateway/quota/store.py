@@ -25,6 +25,7 @@ from gateway.quota.nodes import Nodes
 from gateway.quota.page import Page
 from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
 from gateway.store.fence import Fence
+from gateway.store.outboxes import register_outbox
 from gateway.store.script import Command
 from gateway.store.topology import Node, Topology
 
@@ -70,8 +71,18 @@ class StoreLedger:
 
         def dispatcher(node: Node, on_moved: Callable[[], None]) -> Dispatcher:
             here = Fence(prefix, node, self._process, seconds=fence, durable=durable)
-            options = {"prefix": prefix, "timeout": timeout, "wait": wait, "on_call": on_call, "on_moved": on_moved}
-            return Dispatcher(node, self, self.clock, here, **options)  # type: ignore[arg-type]
+            return Dispatcher(
+                node,
+                self,
+                self.clock,
+                here,
+                prefix=prefix,
+                timeout=timeout,
+                wait=wait,
+                on_call=on_call,
+                on_moved=on_moved,
+                register=lambda tag: register_outbox(topology, prefix, tag),
+            )
 
         self._nodes = Nodes(topology, dispatcher)
         self._without = WithoutStore(self.clock, self._leases, fallback)

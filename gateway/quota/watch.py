@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from redis.exceptions import ResponseError
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 class Watch:
     """Of one node. `remembered` gives what it may have forgotten, as calls of publish.lua; `opened` hears when the
-    node grants again after it was fenced.
+    node grants again after it was fenced. `register` makes the outbox of a node's tag known to who delivers.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Watch:
         patience: float,
         remembered: Callable[[Node, Fence], Iterable[Command]],
         opened: Callable[[], None],
+        register: Callable[[str], Awaitable[None]],
     ) -> None:
         self.fence = fence
         self.calls = 0
@@ -45,6 +46,8 @@ class Watch:
         self._patience = patience
         self._remembered = remembered
         self._opened = opened
+        self._register = register
+        self._registered = ""
         self._looked = -LOOK
         self._untold = False  # the node has to be told what is remembered
         self._opening: asyncio.TimerHandle | None = None
@@ -79,6 +82,9 @@ class Watch:
             await self._look(link, run)
         if self._untold:
             await self._publish(link)
+        if (tag := self._node.tag) != self._registered:
+            await self._register(tag)
+            self._registered = tag
 
     def close(self) -> None:
         """Stop waiting for the fence."""
@@ -94,6 +100,7 @@ class Watch:
         if self.fence.learn(look, run):
             log.warning("%s may have lost data: it is told what is remembered here", self._node.name)
             self._untold = True
+            self._registered = ""
         if self.fenced and self._opening is None:
             wait = self.fence.opens - self._clock.earliest()
             log.warning("%s is fenced for %.1f s: gateways tell it what they remember", self._node.name, wait)
