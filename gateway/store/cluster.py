@@ -14,7 +14,7 @@ from gateway.store import StoreAway
 from gateway.store.connection import PATIENCE, dialer, fixed
 from gateway.store.look import Look
 from gateway.store.node import Node
-from gateway.store.pipe import ask
+from gateway.store.pipe import ask, drop
 from gateway.store.several import ask_several
 from gateway.store.slots import SLOTS, Map, Shard, read_map, slot, tag_in
 
@@ -106,7 +106,7 @@ class Cluster:
                     raise answer
             return read_map(info, slots, address.host)
         finally:
-            await connection.disconnect(nowait=True)
+            await drop(connection)
 
     def _adopt(self, found: Map) -> None:
         """Take a map over; nodes that persist stay."""

@@ -67,7 +67,7 @@ class Pipe:
                 return await ask(connection, commands)
         except BaseException:
             self._connection = None
-            await connection.disconnect(nowait=True)
+            await drop(connection)
             raise
 
     async def close(self) -> None:
@@ -84,9 +84,16 @@ class Pipe:
                 server, replication = await ask(connection, GREETING)
                 self._run = _run_of(server, replication)
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await drop(connection)
             raise
         self._connection = connection
+
+
+async def drop(connection: AbstractConnection) -> None:
+    """Close it without waiting for anything, such as the other end's part of TLS."""
+    if connection._writer is not None:
+        connection._writer.transport.abort()
+    await connection.disconnect(nowait=True)
 
 
 async def ask(connection: AbstractConnection, commands: Sequence[Command]) -> list[Any]:

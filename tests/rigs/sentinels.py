@@ -117,8 +117,9 @@ class SentinelRig:
         return next(server for server in self.servers if server.address == (host, int(port)))
 
     def _primary(self) -> TcpServer | None:
-        named = self.primary_of(next(sentinel for sentinel in self.sentinels if sentinel.alive))
-        return named if named.is_primary() else None
+        """The one that all Sentinels name: they tell each other every two seconds."""
+        first, *others = {self.primary_of(sentinel) for sentinel in self.sentinels if sentinel.alive}
+        return first if not others and first.is_primary() else None
 
     def _know_each_other(self) -> bool:
         return all(self._knows_all(sentinel.ask("SENTINEL", "MASTER", NAME)) for sentinel in self.sentinels)

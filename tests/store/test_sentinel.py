@@ -28,9 +28,11 @@ SECONDS = 5.0
 async def link_to(rig: SentinelRig, **changes: Any) -> AsyncIterator[Link]:
     watched = topology(rig.store(**changes))
     link = watched.nodes[0].link()
-    yield link
-    await link.close()
-    await watched.close()
+    try:
+        yield link
+    finally:
+        await link.close()
+        await watched.close()
 
 
 def run_of(server: TcpServer) -> str:
