@@ -51,6 +51,7 @@ async def test_what_is_in_hand_is_let_in_at_once_and_nobody_is_asked(server: Ser
         server.resume()
 
 
+@pytest.mark.slow
 async def test_a_slow_applications_request_costs_one_call_and_leases_nothing(server: Server) -> None:
     async with gateway(server.url) as ledger, client(server.url) as redis:
         for requests in (1, 2):
@@ -107,7 +108,7 @@ async def test_requests_that_wait_together_share_a_call(server: Server) -> None:
 
 async def test_scopes_that_wait_together_share_a_round_trip(server: Server) -> None:
     trips: list[bool] = []
-    async with gateway(server.url, on_call=lambda seconds, ok: trips.append(ok)) as ledger:
+    async with gateway(server.url, timeout=5, on_call=lambda seconds, ok: trips.append(ok)) as ledger:
         claims = [ledger.claim(f"client{number}", (Charge(yearly(1), 1),)) for number in range(100)]
         assert verdicts(await asyncio.gather(*(ask(ledger, claim) for claim in claims))) == {"granted": 100}
         assert trips == [True]
@@ -265,6 +266,7 @@ async def is_let_in(ledger: StoreLedger, claim: Any) -> bool:
 # --- several at once --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_windows_that_end_under_load_let_in_their_limit_each(server: Server) -> None:
     limit = Limit(plan="gold", period=Period.SECOND, value=120)
     async with gateway(server.url) as one, gateway(server.url) as two, client(server.url) as redis:
