@@ -38,8 +38,9 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "app": LIBRARY | {"control", "site", "staging"},
     "supervisor": LIBRARY | {"admin", "control", "process", "workers"},
     "devkit": LIBRARY,
+    "diff": LIBRARY | {"process"},
     "doctor": LIBRARY,
-    "cli": LIBRARY | {"control", "devkit", "doctor"},
+    "cli": LIBRARY | {"control", "devkit", "diff", "doctor"},
     "__main__": {"cli"},
 }
 PLAIN = {  # rooms that need the standard library alone, and a parser

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import doctor, keys, plans, reload, start, usage, version
+from gateway.cli import diff, doctor, keys, plans, reload, start, usage, version
 from gateway.cli.output import tell
 
 
@@ -35,6 +35,7 @@ def command() -> typer.Typer:
     app.command(epilog="Example:  gateway reload plans/")(reload.reload)
     app.command(epilog="Example:  gateway validate plans/ -o json")(plans.validate)
     app.command(epilog="Example:  gateway schema > plans.schema.json")(plans.schema)
+    app.command(cls=diff.Diff, epilog="Example:  gateway diff plans/ next/ --usage")(diff.diff)
     app.command(epilog="Example:  gateway doctor plans/ --targets")(doctor.doctor)
     app.add_typer(usage.app, name="usage")
     app.add_typer(keys.app, name="keys")
