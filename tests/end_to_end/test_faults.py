@@ -185,9 +185,16 @@ def nobody_is_let_in(rush: Rush) -> bool:
     return set(rush.problems) <= {"ledger_down"} and rush.statuses[503] > rush.admitted
 
 
+def everybody_is_let_in(rush: Rush) -> bool:
+    return set(rush.statuses) == {200}
+
+
 @pytest.mark.parametrize(
     ("four", "as_planned"),
-    [pytest.param(plans(LIMIT, "closed"), nobody_is_let_in, id="closed")],
+    [
+        pytest.param(plans(LIMIT, "closed"), nobody_is_let_in, id="closed"),
+        pytest.param(plans(LIMIT, "open"), everybody_is_let_in, id="open"),
+    ],
     indirect=["four"],
 )
 async def test_a_store_that_hangs(stage: Stage, forgetful: Server, four: list[Gateway], as_planned: Expect) -> None:
