@@ -6,7 +6,7 @@ request costs no task. Refusals are raised at once, and handed to the callback l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from gateway.errors import Forbidden, GatewayError, OverLimit, Unavailable
@@ -18,6 +18,7 @@ from gateway.model import (
     Identity,
     Limit,
     Outcome,
+    Per,
     Plan,
     Route,
     Service,
@@ -55,8 +56,9 @@ Claim = Any  # a ledger's own handle: a scope and what one request of a kind cos
 
 
 class Ledger(Protocol):
-    def claim(self, scope: str, charges: tuple[Charge, ...]) -> Claim:
-        """A handle for `consume`. `scope` names whose counters (an application, or one of its clients)."""
+    def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim:
+        """A handle for `consume`. `scope` names whose counters: a user's, an application's, an account's. A request
+        may be charged to `others` too; the narrowest scope comes first."""
 
     def consume(self, claim: Claim, done: Callable[[Outcome], None]) -> Outcome | None:
         """Take a claim's costs from all its limits, or from none; None: `done` hears it later, exactly once."""
@@ -160,11 +162,19 @@ class Gate:
         charges = charges_of(plan, route)
         if any(charge.limit.value == 0 for charge in charges):
             raise outside_plan(scope, plan)
-        claim = self._ledger.claim(scope, charges) if charges else None
+        whose = {
+            Per.USER: f"user:{application.name}/{identity.subject}",
+            Per.ADDRESS: f"address:{application.name}/{ask.peer}",
+            Per.APPLICATION: scope,
+            Per.ACCOUNT: f"account:{application.account}",
+            Per.SERVICE: f"service:{route.service.name}",
+        }
+        parts = [(whose[per], some) for per, some in by_whose(charges)]
+        claim = self._ledger.claim(*parts[0], *parts[1:]) if parts else None
         permits = self._permits.get((plan.name, route.service.name))
         note = self._note(application, plan, identity)
         subscription = Subscription(application, plan, scope, claim, permits, note)
-        if application.each is not Each.ADDRESS:  # the memo knows no address
+        if application.each is not Each.ADDRESS and not any(charge.limit.per is Per.ADDRESS for charge in charges):
             if len(self._memo) >= MEMO:
                 del self._memo[next(iter(self._memo))]
             self._memo[identity, route] = subscription
@@ -226,6 +236,14 @@ def charges_of(plan: Plan, route: Route) -> tuple[Charge, ...]:
         return limit.service in (None, route.service.name) and limit.metric in route.usage
 
     return tuple(Charge(limit, route.usage[limit.metric]) for limit in plan.limits if applies(limit))
+
+
+def by_whose(charges: tuple[Charge, ...]) -> Iterator[tuple[Per, tuple[Charge, ...]]]:
+    """Charges by whose requests count together, the narrowest first."""
+    for per in Per:
+        some = tuple(charge for charge in charges if charge.limit.per is per)
+        if some:
+            yield per, some
 
 
 def conclude(route: Route, identity: Identity, subscription: Subscription, outcome: Outcome) -> Admission:

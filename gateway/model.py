@@ -54,6 +54,16 @@ class Each(StrEnum):
     SHARED = "shared"
 
 
+class Per(StrEnum):
+    """Whose requests a limit counts together; each other one of them has a counter of its own. The narrowest first."""
+
+    USER = "user"  # of an application
+    ADDRESS = "address"  # of an application's clients
+    APPLICATION = "application"
+    ACCOUNT = "account"  # its applications together
+    SERVICE = "service"  # all applications of the plan together
+
+
 class State(StrEnum):
     """3scale's application states that matter at run time."""
 
@@ -248,6 +258,7 @@ class Limit:
     metric: str = HITS
     period: Period
     zone: str = "UTC"
+    per: Per = Per.APPLICATION
     value: int
     over: Over = Over.REJECT
     bins: tuple[int, ...] = ()
@@ -267,7 +278,8 @@ class Limit:
 
     def __str__(self) -> str:
         metric = f"{self.service}.{self.metric}" if self.service else self.metric
-        return f"{self.value} {metric} per {self.period}"
+        whose = "" if self.per is Per.APPLICATION else f" and {self.per}"
+        return f"{self.value} {metric} per {self.period}{whose}"
 
 
 class Pattern(NamedTuple):

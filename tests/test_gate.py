@@ -21,6 +21,7 @@ from gateway.model import (
     Limit,
     Outcome,
     Pattern,
+    Per,
     Period,
     Plan,
     Rule,
@@ -257,3 +258,68 @@ def test_a_plan_without_limits_asks_no_ledger() -> None:
     admission = ask(gate(ALICE, plans=(replace(GOLD, limits=()), FREE), ledger=LateLedger()))
     assert admission is not None
     assert admission.outcome is None
+
+
+# --- whose requests count together --------------------------------------------------------------------
+
+WEB = Application(name="web", plans=("gold",), client_ids=("web-app",), account="acme")
+OWNED = replace(MOBILE, account="acme")
+BOB = replace(ALICE, subject="bob")
+
+
+def per(whose: Per, value: int = 1) -> Plan:
+    return replace(GOLD, limits=(Limit(plan="gold", period=Period.ETERNITY, per=whose, value=value),))
+
+
+def admitted(whose: Per, asked: list[tuple[Identity, str]], value: int = 1) -> list[bool]:
+    """Who of these (identity, address) is let in, one after another."""
+    alerts: list[Alert] = []
+    ledger = MemoryLedger(time.time, alerts.append)
+    gates = {who: gate(who, OWNED, WEB, plans=(per(whose, value), FREE), ledger=ledger) for who, _ in asked}
+    found = []
+    for who, address in asked:
+        try:
+            found.append(ask(gates[who], Request(peer=address)) is not None)
+        except OverLimit as error:
+            assert error.application in {"mobile", "web"}
+            found.append(False)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("whose", "expected"),
+    [
+        (Per.USER, [True, False, True, True]),
+        (Per.ADDRESS, [True, True, False, True]),
+        (Per.APPLICATION, [True, False, False, True]),
+        (Per.ACCOUNT, [True, False, False, False]),
+        (Per.SERVICE, [True, False, False, False]),
+    ],
+)
+def test_a_limit_says_whose_requests_count_together(whose: Per, expected: list[bool]) -> None:
+    web = replace(ALICE, client_id="web-app")
+    assert admitted(whose, [(ALICE, "a"), (ALICE, "b"), (BOB, "b"), (web, "a")]) == expected
+
+
+def test_limits_of_users_and_of_their_application_hold_together() -> None:
+    """What a user is refused is not counted for the application."""
+    both = replace(
+        GOLD,
+        limits=(
+            Limit(plan="gold", period=Period.ETERNITY, value=3),
+            Limit(plan="gold", period=Period.ETERNITY, per=Per.USER, value=2),
+        ),
+    )
+    ledger = MemoryLedger(time.time, [].append)
+    alice, bob = (gate(who, plans=(both, FREE), ledger=ledger) for who in (ALICE, BOB))
+    for _ in range(2):
+        assert ask(alice) is not None
+    for _ in range(5):
+        error = refusal(alice)
+        assert isinstance(error, OverLimit)
+        assert error.outcome.limit is both.limits[1]
+        assert error.detail == "over the limit of 2 hits per eternity and user"
+    assert ask(bob) is not None
+    error = refusal(bob)
+    assert isinstance(error, OverLimit)
+    assert error.outcome.limit is both.limits[0]

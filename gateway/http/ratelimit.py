@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from gateway.model import Limit, Outcome, Period
+from gateway.model import Limit, Outcome, Per, Period
 
 SECONDS = {  # `w`, the window's length; the longest that it gets where months and years differ
     Period.SECOND: 1,
@@ -22,7 +22,7 @@ class Policy(NamedTuple):
     """What is said of a limit, made once. The limit itself is kept so that its id is not reused."""
 
     limit: Limit
-    name: str  # as `hits-minute` or `orders.hits-month`
+    name: str  # as `hits-minute`, `orders.hits-month` or `hits-minute-user`
     lines: bytes  # RateLimit-Policy, and RateLimit up to its parameters
 
 
@@ -48,7 +48,8 @@ _policies: dict[int, Policy] = {}
 
 def _remember(limit: Limit) -> Policy:
     metric = f"{limit.service}.{limit.metric}" if limit.service else limit.metric
-    name = f"{metric}-{limit.period}"
+    whose = "" if limit.per is Per.APPLICATION else f"-{limit.per}"
+    name = f"{metric}-{limit.period}{whose}"
     window = f";w={SECONDS[limit.period]}" if limit.period in SECONDS else ""
     lines = f'ratelimit-policy: "{name}";q={limit.value}{window}\r\nratelimit: "{name}"'
     if len(_policies) > 10_000:  # reloads leave old ones behind

@@ -30,11 +30,15 @@ STALE = "-"
 
 
 class Group(NamedTuple):
-    """Requests of one claim, and the counters that it had when they were counted."""
+    """Requests of one claim, and the counters that it had when they were counted.
+
+    `lent`: what they are granted is leased, for they need other scopes' units too.
+    """
 
     claim: Claim[Meter]
     counters: tuple[Counter, ...]  # beside claim.firm
     waiters: list[Waiter]
+    lent: bool = False
 
 
 class State(NamedTuple):
@@ -161,7 +165,7 @@ class Call:
     def _wanted(self) -> dict[Counter, int]:
         """Units to lease ahead: of what waiting requests need, and of all that is in use when more is due."""
         waiting: dict[Counter, int] = {}
-        for claim, counters, waiters in self.groups:
+        for claim, counters, waiters, _ in self.groups:
             for counter, (_, cost) in zip(counters, claim.firm, strict=True):
                 self._leases.adopt(counter)
                 counter.idle = True  # what is too little for a request goes back, to be granted as a part of it
@@ -196,8 +200,8 @@ class Call:
     def _shapes(self) -> list[str | int]:
         place = {counter: row for row, counter in enumerate(self.counters, 1)}
         shapes: list[str | int] = [len(self.groups)]
-        for claim, held, waiters in self.groups:
-            shapes += (len(waiters), len(held))
+        for claim, held, waiters, lent in self.groups:
+            shapes += (-len(waiters) if lent else len(waiters), len(held))
             for counter, (_, cost) in zip(held, claim.firm, strict=True):
                 shapes += (place[counter], cost)
         return shapes
@@ -269,7 +273,7 @@ class Call:
         is held: the limit may end up short of these units, and is never passed.
         """
         words = self._leases.page.words
-        direct = sum(len(waiters) * sum(cost for _, cost in claim.firm) for claim, _, waiters in self.groups)
+        direct = sum(len(group.waiters) * sum(cost for _, cost in group.claim.firm) for group in self.groups)
         lost = self._asked + direct
         for counter in self.counters:
             place = counter.place

@@ -30,7 +30,8 @@
 --            bins             "BIN=UNITS BIN=UNITS…": at how many units each bin is reached
 --            about            an alert's JSON up to the bin within its id
 --          then how many shapes, then for each shape:
---            wanted           how many requests of this shape wait
+--            wanted           how many requests of this shape wait; below 0: so many, for which units are leased but not
+--                             spent yet, because they need counters of other scopes too
 --            lines            how many lines, then for each line: row, cost
 --
 -- Answers "NOW;ROW|ROW…;GRANTED,GRANTED…;LAST": the time in microseconds, the rows, requests granted per shape, and
@@ -134,18 +135,22 @@ for i = 1, tonumber(argument()) do
   for j = 1, tonumber(argument()) do
     lines[j] = {row = rows[tonumber(argument())], cost = tonumber(argument())}
   end
-  local granted = fits(lines, wanted)
+  local granted = fits(lines, math.abs(wanted))
   for _, line in ipairs(lines) do
-    line.row.direct = line.row.direct + granted * line.cost
-    line.row.counter.spent = line.row.counter.spent + granted * line.cost
+    local row, units = line.row, granted * line.cost
+    if wanted < 0 then
+      row.ahead, row.counter.held = row.ahead + units, row.counter.held + units
+    else
+      row.direct, row.counter.spent = row.direct + units, row.counter.spent + units
+    end
   end
   grants[i] = string.format('%.0f', granted)
 end
 
 local processes = math.max(1, tonumber(ARGV[7]))
 for _, row in ipairs(rows) do
-  row.ahead = math.max(0, math.min(row.want, math.floor(room(row) / (2 * processes))))
-  row.counter.held = row.counter.held + row.ahead
+  local more = math.max(0, math.min(row.want, math.floor(room(row) / (2 * processes))))
+  row.ahead, row.counter.held = row.ahead + more, row.counter.held + more
 end
 
 local crossings = {}

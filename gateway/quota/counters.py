@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import ceil, inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from gateway.model import Charge, Limit, Outcome, Over, Period, Verdict
+from gateway.model import Charge, Limit, Outcome, Over, Per, Period, Verdict
 from gateway.quota.periods import zone_of
 
 LARGEST = 2**53  # integers are exact up to here, also in the store's scripts
@@ -25,17 +25,25 @@ G = TypeVar("G", bound=Gauge)
 
 
 class Claim(Generic[G]):
-    """What one request of a kind costs in one scope: made once, used by millions.
+    """What one request of a kind costs: made once, used by millions.
 
     `firm` are the limits that may refuse, `free` those that only count; each with its cost, which is more than none.
+    `parts` are what it costs each scope in which it may be refused, where there are several.
     """
 
-    __slots__ = ("firm", "free", "lines")
+    __slots__ = ("firm", "free", "lines", "parts")
 
-    def __init__(self, lines: Iterable[tuple[G, int]]) -> None:
+    def __init__(self, lines: Iterable[tuple[G, int]], parts: Iterable[Claim[G]] = ()) -> None:
         self.lines = tuple(line for line in lines if line[1])
         self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
         self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
+        firm = tuple(part for part in parts if part.firm)
+        self.parts = firm if len(firm) > 1 else ()
+
+
+def together(parts: tuple[Claim[G], ...]) -> Claim[G]:
+    """What a request costs several scopes, as one claim."""
+    return Claim((line for part in parts for line in part.lines), parts)
 
 
 class Rule(NamedTuple):
@@ -46,10 +54,12 @@ class Rule(NamedTuple):
     metric: str
     period: Period
     zone: str
+    per: Per = Per.APPLICATION
 
     @classmethod
     def of(cls, limit: Limit) -> Rule:
-        return cls(limit.plan, limit.service, limit.metric, limit.period, zone_of(limit.period, limit.zone))
+        zone = zone_of(limit.period, limit.zone)
+        return cls(limit.plan, limit.service, limit.metric, limit.period, zone, limit.per)
 
 
 def require_sound(charges: tuple[Charge, ...]) -> None:

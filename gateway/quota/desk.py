@@ -7,16 +7,16 @@ import itertools
 import logging
 from collections.abc import Callable
 
-from gateway.model import Outcome
+from gateway.model import Outcome, Verdict
 from gateway.quota.calls import Answer, Call, Group
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
 from gateway.quota.deadlines import Deadlines
-from gateway.quota.hand import held_elsewhere, lacking, scarcest, spend, take
+from gateway.quota.hand import held_elsewhere, lacking, lacks, scarcest, spend, take
 from gateway.quota.leases import Leases
 from gateway.quota.memo import Memo
 from gateway.quota.page import PageFullError
-from gateway.quota.scopes import Meter, Scope, Waiter
+from gateway.quota.scopes import Meter, Scope, Waiter, scope_of
 
 REST = 0.015  # seconds after which a scope asks again for what others hold
 SOFT = 0.25  # seconds for which it is believed that others hold the rest
@@ -61,9 +61,13 @@ class Desk:
         """Ask the store; `done` hears its answer, or within the timeout another."""
         waiter = Waiter(claim, done, asyncio.get_running_loop().time() + self._timeout)
         self._deadlines.add(waiter)
-        scope = claim.firm[0][0].scope
-        scope.waiting.append(waiter)
-        self._ready(scope)
+        for scope in self._queue(waiter):
+            self._ready(scope)
+
+    def lacking(self, claim: Claim[Meter]) -> list[Scope]:
+        """The scopes of which the store must be asked."""
+        late = self._clock.local() + self._clock.ahead
+        return [scope_of(part) for part in claim.parts or (claim,) if lacks(part, late)]
 
     def close(self) -> None:
         """Return all that is in hand; who waits is answered as soon as it is known that nothing comes."""
@@ -81,21 +85,12 @@ class Desk:
 
     def call(self, scope: Scope) -> Call | None:
         """Everything that waits in a scope as one call; None if it can be decided without."""
+        answers = self._decide(scope)
         waiting, scope.waiting = scope.waiting, []
-        answers: list[tuple[Waiter, Outcome]] = []
-        by_claim: dict[Claim[Meter], list[Waiter]] = {}
-        for waiter in waiting:
-            if waiter.done is None:
-                continue
-            outcome = self.take(waiter.claim)
-            if outcome is None:
-                by_claim.setdefault(waiter.claim, []).append(waiter)
-            else:
-                answers.append((waiter, outcome))
         call = None
         page = self._leases.page
-        if by_claim or scope.refill or any(counter.idle or counter.owes(page) for counter in scope.cells):
-            call = self._packed(scope, by_claim)
+        if waiting or scope.refill or any(counter.idle or counter.owes(page) for counter in scope.cells):
+            call = self._packed(scope, waiting)
         self._answer_all(answers)
         return call
 
@@ -109,12 +104,14 @@ class Desk:
         answers: list[tuple[Waiter, Outcome]] = []
         for group, requests in zip(call.groups, answer.granted, strict=True):
             waiting = [waiter for waiter in group.waiters if waiter.done is not None]
-            lucky = waiting[:requests]
+            if group.lent:
+                self._lend(group, requests)
+            lucky = [] if group.lent else waiting[:requests]
             if lucky:
                 spend(group.claim, group.counters, len(lucky), self._leases, now)
             outcome = scarcest(group.claim)
             answers += ((waiter, outcome) for waiter in lucky)
-            scope.waiting += waiting[requests:]
+            scope.waiting += waiting[len(lucky) :]
         answers += self._again(scope, at_once=None in answer.states)
         self._answer_all(answers)
         if self.closed:
@@ -141,11 +138,14 @@ class Desk:
         if call.scope.waiting:
             self._ready(call.scope)
 
-    def _packed(self, scope: Scope, by_claim: dict[Claim[Meter], list[Waiter]]) -> Call | None:
+    def _packed(self, scope: Scope, waiting: list[Waiter]) -> Call | None:
         now = self._clock.earliest()
+        alike: dict[tuple[Claim[Meter], bool], list[Waiter]] = {}
+        for waiter in waiting:
+            alike.setdefault((waiter.part(scope), bool(waiter.claim.parts)), []).append(waiter)
         groups = [
-            Group(claim, tuple(meter.at(now) for meter, _ in claim.firm), waiters)
-            for claim, waiters in by_claim.items()
+            Group(part, tuple(meter.at(now) for meter, _ in part.firm), waiters, lent)
+            for (part, lent), waiters in alike.items()
         ]
         try:
             call = Call(next(self._numbers), scope, groups, self._leases, self._clock.local(), self)
@@ -163,11 +163,16 @@ class Desk:
         scope.waiting += (waiter for group in call.groups for waiter in group.waiters if waiter.done is not None)
         self._ready(scope)
 
-    def _again(self, scope: Scope, *, at_once: bool) -> list[tuple[Waiter, Outcome]]:
-        """Decide with what is known now; who cannot be answered waits on.
+    def _queue(self, waiter: Waiter) -> list[Scope]:
+        """Let a request wait wherever units lack; gives the scopes that are new."""
+        scopes = [scope for scope in self.lacking(waiter.claim) if scope not in waiter.places]
+        for scope in scopes:
+            waiter.places.add(scope)
+            scope.waiting.append(waiter)
+        return scopes
 
-        `at_once`: the window was another, so that the store has not been asked really. Else others hold what is left.
-        """
+    def _decide(self, scope: Scope) -> list[tuple[Waiter, Outcome]]:
+        """Decide with what is known now; who cannot be answered waits on, here or where units lack now."""
         waiters, scope.waiting = scope.waiting, []
         answers: list[tuple[Waiter, Outcome]] = []
         for waiter in waiters:
@@ -177,10 +182,23 @@ class Desk:
             if outcome is not None:
                 answers.append((waiter, outcome))
                 continue
-            scope.waiting.append(waiter)
-            meter = lacking(waiter.claim)
+            waiter.places.discard(scope)
+            for place in self._queue(waiter):
+                if place is not scope:
+                    self._ready(place)
+        return answers
+
+    def _again(self, scope: Scope, *, at_once: bool) -> list[tuple[Waiter, Outcome]]:
+        """Decide after the store has answered.
+
+        `at_once`: the window was another, so that the store has not been asked really. Else others hold what is left.
+        """
+        answers = self._decide(scope)
+        for waiter in scope.waiting:
+            meter = lacking(waiter.part(scope))
             if meter is not None and meter.counter.asked > -1:
-                waiter.meanwhile = held_elsewhere(meter)
+                waiter.held = meter
+                self._return(waiter, after=scope.name)
         if self.closed:
             self._expire_scope(scope)
         elif scope.waiting and not at_once:
@@ -188,6 +206,24 @@ class Desk:
         elif scope.waiting or scope.refill:
             self._ready(scope)
         return answers
+
+    def _lend(self, group: Group, requests: int) -> None:
+        """Note for whom units came. They are used as soon as nothing else lacks, or go back."""
+        for waiter in group.waiters[:requests]:
+            waiter.lent += group.counters
+            if waiter.done is None:
+                self._return(waiter)
+
+    def _return(self, waiter: Waiter, after: str = "") -> None:
+        """Give back what was leased for a request that is not let in.
+
+        While it waits for a scope that others hold, it keeps units of those before it in order, and none of those
+        `after` it: so no two requests wait for each other's.
+        """
+        for counter in waiter.lent:
+            if counter.hand and counter.scope.name > after:
+                counter.idle = True
+                self._ready(counter.scope)
 
     def _rest(self, scope: Scope) -> None:
         """Ask again in a moment."""
@@ -216,13 +252,13 @@ class Desk:
 
     def _expire(self, waiter: Waiter) -> None:
         """The time to wait is over."""
-        if waiter.meanwhile is None:
+        if waiter.held is None:
             self._answer(waiter, self._without_store(waiter.claim))
             return
-        meter = lacking(waiter.claim)
-        if meter is not None:
+        meter = waiter.held
+        if meter is lacking(waiter.part(meter.scope)):
             meter.counter.soft_until = self._clock.local() + SOFT
-        self._answer(waiter, waiter.meanwhile)
+        self._answer(waiter, held_elsewhere(meter))
 
     def _expire_scope(self, scope: Scope) -> None:
         waiters, scope.waiting = scope.waiting, []
@@ -238,6 +274,8 @@ class Desk:
         done, waiter.done = waiter.done, None
         if done is None:
             return
+        if outcome.verdict is not Verdict.GRANTED:
+            self._return(waiter)
         try:
             done(outcome)
         except Exception:

@@ -97,6 +97,11 @@ def known_refusal(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:
     return None
 
 
+def lacks(claim: Claim[Meter], late: float) -> bool:
+    """Whether the store must be asked for it; `late` is the store's time or later."""
+    return any(meter.counter.hand < cost or late >= meter.counter.end for meter, cost in claim.firm)
+
+
 def lacking(claim: Claim[Meter]) -> Meter | None:
     """The limit of which others hold what the claim needs, if it is known that there is none to lease."""
     return next((meter for meter, cost in claim.firm if meter.counter.hand < cost), None)

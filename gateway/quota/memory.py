@@ -7,7 +7,7 @@ from math import inf
 from weakref import WeakValueDictionary
 
 from gateway.model import Alert, Charge, Limit, Outcome
-from gateway.quota.counters import UNLIMITED, Claim, Rule, granted, lines_of, refused
+from gateway.quota.counters import UNLIMITED, Claim, Rule, granted, lines_of, refused, together
 from gateway.quota.crossings import NEVER, alert, thresholds
 from gateway.quota.periods import Window, window, zone_of
 from gateway.store import keys
@@ -59,9 +59,10 @@ class MemoryLedger:
         self._counting: set[Tally] = set()  # keeps what has a window open, claimed or not
         self._sweep_at = SWEEP
 
-    def claim(self, scope: str, charges: tuple[Charge, ...]) -> Claim[Meter]:
+    def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim[Meter]:
         """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
-        return Claim(lines_of(charges, lambda limit: Meter(scope, limit, self._tally(scope, limit))))
+        claim = Claim(lines_of(charges, lambda limit: Meter(scope, limit, self._tally(scope, limit))))
+        return together((claim, *(self.claim(*other) for other in others))) if others else claim
 
     def consume(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> Outcome:
         """Take a claim's costs from all its limits, or from none. Never calls `done`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 
 from gateway.model import Charge, Limit, Outcome
-from gateway.quota.counters import Claim, lines_of
+from gateway.quota.counters import Claim, lines_of, together
 from gateway.quota.crossings import about, thresholds
 from gateway.quota.page import APART, DONE, TOLD, TOLD_APART, USED, Entry, Page
 from gateway.quota.periods import DAY, Window, window, zone_of
@@ -122,16 +122,29 @@ NO_ENTRY = Entry("", (), ("", ""))  # before the first window
 class Waiter:
     """A request that the store is asked for. `done` is None when it has been answered.
 
-    `meanwhile` is its answer if the rest of the limit stays in the hands of others.
+    `places` are the scopes in which it waits. `held` is a limit of which others hold what it needs. `lent` are counters
+    of which units were leased for it, because it needs other scopes' too.
     """
 
-    __slots__ = ("claim", "deadline", "done", "meanwhile")
+    __slots__ = ("claim", "deadline", "done", "held", "lent", "places")
 
     def __init__(self, claim: Claim[Meter], done: Callable[[Outcome], None], deadline: float) -> None:
         self.claim = claim
         self.done: Callable[[Outcome], None] | None = done
         self.deadline = deadline
-        self.meanwhile: Outcome | None = None
+        self.held: Meter | None = None
+        self.lent: tuple[Counter, ...] = ()
+        self.places: set[Scope] = set()
+
+    def part(self, scope: Scope) -> Claim[Meter]:
+        """What it needs of a scope."""
+        parts = self.claim.parts
+        return next(part for part in parts if scope_of(part) is scope) if parts else self.claim
+
+
+def scope_of(part: Claim[Meter]) -> Scope:
+    """The scope of a claim that has one, and limits in it that may refuse."""
+    return part.firm[0][0].scope
 
 
 class Scope:
@@ -163,13 +176,20 @@ class Scope:
         self.resting = False  # asks again a little later
         self._prefix = prefix
         self._meters: dict[Limit, Meter] = {}
-        self._claims: dict[tuple[Charge, ...], Claim[Meter]] = {}
+        self._claims: dict[tuple[Charge, ...] | tuple[Claim[Meter], ...], Claim[Meter]] = {}
 
     def claim(self, charges: tuple[Charge, ...]) -> Claim[Meter]:
         """The same claim for the same charges."""
         claim = self._claims.get(charges)
         if claim is None:
             claim = self._claims[charges] = Claim(lines_of(charges, self._meter))
+        return claim
+
+    def together(self, parts: tuple[Claim[Meter], ...]) -> Claim[Meter]:
+        """The same claim for the same parts. It is kept here, so this had better be the narrowest of their scopes."""
+        claim = self._claims.get(parts)
+        if claim is None:
+            claim = self._claims[parts] = together(parts)
         return claim
 
     def forget(self) -> None:

@@ -138,25 +138,32 @@ class StoreLedger:
         """Whether the store counts now."""
         return all([await dispatcher.ping() for dispatcher in self._nodes.dispatchers])
 
-    def claim(self, scope: str, charges: tuple[Charge, ...]) -> Claim[Meter]:
+    def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim[Meter]:
         """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
-        known = self._scopes.get(scope)
+        narrowest = self._scope(scope)
+        claim = narrowest.claim(charges)
+        if not others:
+            return claim
+        return narrowest.together((claim, *(self._scope(name).claim(further) for name, further in others)))
+
+    def _scope(self, name: str) -> Scope:
+        known = self._scopes.get(name)
         if known is None:
-            known = self._scopes[scope] = Scope(self._prefix, self._process, scope)
+            known = self._scopes[name] = Scope(self._prefix, self._process, name)
         self._known.pop(known, None)
         self._known[known] = None
         if len(self._known) > KNOWN:
             oldest = next(iter(self._known))
             del self._known[oldest]
             oldest.forget()
-        return known.claim(charges)
+        return known
 
     def consume(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> Outcome | None:
         """Take a claim's costs from all its limits, or from none; None: `done` hears it within the timeout, once."""
         outcome = self._desk.take(claim)
         if outcome is not None:
             return outcome
-        if self._desk.closed or self._nodes.away(claim.firm[0][0].scope):
+        if self._desk.closed or any(map(self._nodes.away, self._desk.lacking(claim))):
             return self._without.decide(claim)
         self._desk.wait(claim, done)
         return None

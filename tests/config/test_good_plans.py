@@ -32,6 +32,7 @@ from gateway.model import (
     Oidc,
     Over,
     Pattern,
+    Per,
     Period,
     Plan,
     Rate,
@@ -296,6 +297,12 @@ def test_a_plan(config: Config) -> None:
         ),
         channels=("ops", "dev"),
     )
+
+
+def test_limits_that_differ_in_whose_requests_count(write: Write) -> None:
+    limits = ", ".join(f"{{limit: 10/minute, per: {per}}}" for per in Per)
+    text = f"services: {{x: {SERVICE}}}\nplans: {{gold: {{services: [x], limits: {{hits: [{limits}]}}}}}}"
+    assert [limit.per for limit in load(write(text)).plans["gold"].limits] == [*Per]
 
 
 def test_what_a_plan_leaves_out(config: Config) -> None:

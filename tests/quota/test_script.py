@@ -68,6 +68,14 @@ async def test_division_near_2_to_the_53_grants_no_unit_too_many(books: Books, r
     assert answer.states[0].spent == room // cost * cost
 
 
+async def test_units_for_requests_that_need_other_scopes_too_are_leased(books: Books) -> None:
+    """As many as fit, down to the last unit, and not spent yet."""
+    answer = await books.call(1, [Row("a", 10, want=9)], (-4, 1, 1, 3), (1, 1, 1, 1))
+    assert answer.granted == [3, 1]
+    assert (answer.states[0].direct, answer.states[0].ahead) == (1, 9)
+    assert await books.units("a") == (1, 9)
+
+
 # --- leasing ahead ------------------------------------------------------------------------------------
 
 

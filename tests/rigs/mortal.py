@@ -209,8 +209,8 @@ class Mortal:
         for place, counter in enumerate(call.counters):
             used, apart, _, back, want = call.rows[1 + 11 * place + 4 : 1 + 11 * place + 9]
             add(units, {metric_of(counter): abs(used) + apart + back + want})
-        for claim, _, waiters in call.groups:
-            add(units, {meter.limit.metric: cost * len(waiters) for meter, cost in claim.firm})
+        for group in call.groups:
+            add(units, {meter.limit.metric: cost * len(group.waiters) for meter, cost in group.claim.firm})
         self._write("lost", units)
         call.void()
 

@@ -12,7 +12,7 @@ from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.rules import PathPattern
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
-from gateway.model import Down, Each, Over, State
+from gateway.model import Down, Each, Over, Per, State
 
 OverLimit = Annotated[Over, one_of(Over, ("suspend", "wait", "degrade"), Over)]
 
@@ -24,8 +24,9 @@ class Limit(Block):
     """reject (429) or allow (counted on: the overage); the plan's if left out."""
     time_zone: of.Zone = "UTC"
     """Where days, weeks, months and years begin."""
-    per: Annotated[str, one_of(("application",), ("user", "account", "address"))] = "application"
-    """Whose requests count together."""
+    per: Annotated[Per, one_of(Per, (), Per)] = Per.APPLICATION
+    """Whose requests count together: those of each user or address of an application, of each application, of an
+    account's applications, or of all the plan's applications to a service."""
 
     short: ClassVar = "limit"
     later: ClassVar = {

@@ -24,6 +24,8 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
         context.refer("account", block.account, (*where, "account"))
     context.refer_each("plan", block.plans, (*where, "plans"))
     _refuse_overlap(block.plans, plans, (*where, "plans"), context)
+    if block.account is None:
+        _require_account(block.plans, plans, (*where, "plans"), context)
     return model.Application(
         name=name,
         plans=tuple(block.plans),
@@ -45,6 +47,15 @@ def _refuse_overlap(names: list[str], plans: Mapping[str, Plan], where: Where, c
             if first != name and context.defines("service", service):
                 text = f"has the service '{service}', as the plan '{first}' beside it has; the service picks the plan"
                 context.complain((*where, position), Complaint(text, shown=name))
+
+
+def _require_account(names: list[str], plans: Mapping[str, Plan], where: Where, context: Context) -> None:
+    """A limit per account needs one."""
+    for position, name in enumerate(names):
+        limits = [limit for some in plans[name].limits.values() for limit in some] if name in plans else []
+        if any(limit.per is model.Per.ACCOUNT for limit in limits):
+            text = "has a limit per account, and the application has none; give it an account"
+            context.complain((*where, position), Complaint(text, shown=name))
 
 
 def _refuse_shared(blocks: Mapping[str, Application], field: str, context: Context) -> None:

@@ -50,16 +50,16 @@ def _require_open(service: str, block: Plan, where: Where, context: Context) -> 
 
 
 def _limits(plan: str, block: Plan, context: Context) -> Iterator[model.Limit]:
-    seen: dict[tuple[str, str, str], Where] = {}
+    seen: dict[tuple[str, str, str, str], Where] = {}
     for key, items in block.limits.items():
         service, _, metric = key.rpartition(".")
         where: Where = ("plans", plan, "limits", key)
         _check_metric(service, metric, block, where, context)
         for position, item in enumerate(items):
             limit = _limit(plan, service, metric, item, block)
-            first = seen.setdefault((key, limit.period, limit.zone), (*where, position))
+            first = seen.setdefault((key, limit.period, limit.zone, limit.per), (*where, position))
             if first != (*where, position):
-                text = f"counts the same as {context.path(first)}; one limit for a metric, period and time zone"
+                text = f"counts the same as {context.path(first)}; one limit for a metric, period, time zone and per"
                 context.complain((*where, position), Complaint(text))
             _check_share(limit, (*where, position), context)
             yield limit
@@ -75,6 +75,7 @@ def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> mo
         metric=metric,
         period=period,
         zone=item.time_zone,
+        per=item.per,
         value=value,
         over=over if value else Over.REJECT,
         bins=tuple(bins) if value else (),

@@ -1,0 +1,94 @@
+"""docs/plans.md: each example is loaded, and its requests are asked of a gate, one after another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from gateway.config import load
+from gateway.errors import GatewayError, OverLimit
+from gateway.gate import Gate
+from gateway.http.ratelimit import policy_of
+from gateway.model import Config, Identity, Service
+from gateway.quota.memory import MemoryLedger
+from gateway.routing.router import compile_router
+from gateway.site import permits_of
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "plans.md"
+MONDAY = 4_102_747_200.0  # 2100-01-04T12:00:00Z
+
+
+class Request(NamedTuple):
+    """A gate's Ask, from a row of a table."""
+
+    client: str
+    user: str
+    method: bytes = b"GET"
+    host: bytes = b"a"
+    path: bytes = b"/orders"
+    query: bytes = b""
+    peer: str = "192.0.2.1"
+    certificate: None = None
+
+    def header(self, name: bytes) -> list[bytes]:
+        return []
+
+
+class Passport:
+    """Believes what the row says of its client."""
+
+    def identify(self, service: Service, ask: Request, done: Callable[[Any], None]) -> Identity:
+        return Identity(subject=ask.user, client_id=ask.client)
+
+
+class Example(NamedTuple):
+    title: str
+    plans: str
+    rows: list[dict[str, str]]
+
+
+def examples() -> list[Example]:
+    return [
+        Example(section.partition("\n")[0], yaml[1], rows_of(section))
+        for section in DOCUMENT.read_text().split("\n## ")[1:]
+        if (yaml := re.search(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
+    ]
+
+
+def rows_of(section: str) -> list[dict[str, str]]:
+    heads, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
+    ]
+    return [dict(zip(heads, row, strict=True)) for row in rows]
+
+
+def gate_of(config: Config) -> Gate:
+    ledger = MemoryLedger(lambda: MONDAY, lambda alert: None)
+    router = compile_router(config.services.values())
+    return Gate(config, router, Passport(), ledger, permits_of(config), lambda *_: b"")
+
+
+def answer(gate: Gate, row: dict[str, str]) -> str:
+    """200, or a refusal's status and the limit or code that says why."""
+    ask = Request(row["client"], row["user"])
+    heard: list[Any] = []
+    try:
+        gate.admit(ask, gate.route(ask), heard.append)
+    except OverLimit as error:
+        assert error.outcome.limit is not None
+        return f"429 {policy_of(error.outcome.limit).name}"
+    except GatewayError as error:
+        return f"{error.status} {error.code}"
+    assert not heard
+    return "200"
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.title)
+def test_requests_get_what_the_document_says(example: Example, tmp_path: Path) -> None:
+    (tmp_path / "plans.yaml").write_text(example.plans)
+    gate = gate_of(load(tmp_path))
+    assert [answer(gate, row) for row in example.rows] == [row["answer"] for row in example.rows]
