@@ -7,12 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from rigs.ledgers import TIMEOUT, Load, all_of, ask, client, gateway, units, verdicts, yearly
+from rigs.ledgers import TIMEOUT, Load, all_of, ask, client, gateway, lease, never, units, verdicts, yearly
 from rigs.waiting import until
 
-from gateway.model import Charge, Limit, Outcome, Over, Period, Verdict
-from gateway.quota.desk import SOFT
-from gateway.quota.store import StoreLedger
+from gateway.model import Charge, Limit, Over, Period, Verdict
 
 from .conftest import Server, ask_all
 
@@ -21,28 +19,12 @@ pytestmark = pytest.mark.redis
 PLENTY = yearly(1_000_000)
 
 
-async def lease(ledger: StoreLedger, limit: Limit = PLENTY) -> Any:
-    """Make a ledger busy enough to have units in hand; gives the claim."""
-    claim = ledger.claim("mobile", (Charge(limit, 1),))
-    await until(lambda: _used_some(ledger, claim))
-    return claim
-
-
-async def _used_some(ledger: StoreLedger, claim: Any) -> bool:
-    await asyncio.gather(*(ask(ledger, claim) for _ in range(10)))
-    return ledger.in_hand > 0
-
-
-def never(outcome: Outcome) -> None:
-    pytest.fail("answered later")
-
-
 # --- what is in hand ------------------------------------------------------------------------------------
 
 
 async def test_what_is_in_hand_is_let_in_at_once_and_nobody_is_asked(server: Server) -> None:
     async with gateway(server.url) as ledger:
-        claim = await lease(ledger)
+        claim = await lease(ledger, PLENTY)
         server.pause()
         calls, some = ledger.calls, ledger.in_hand // 2
         outcomes = [ledger.consume(claim, never) for _ in range(some)]
@@ -79,7 +61,7 @@ async def test_a_busy_application_has_a_tenth_of_a_second_of_its_traffic(server:
 
 async def test_more_is_leased_before_there_is_none(server: Server) -> None:
     async with gateway(server.url) as ledger:
-        claim = await lease(ledger)
+        claim = await lease(ledger, PLENTY)
         while ledger.in_hand > 5:
             assert ledger.consume(claim, never)
         await until(lambda: ledger.in_hand > 20)  # and nobody waited
@@ -152,7 +134,7 @@ async def nothing_is_held(redis: Any) -> bool:
 async def test_closing_gives_all_back(server: Server) -> None:
     async with client(server.url) as redis:
         async with gateway(server.url) as ledger:
-            await lease(ledger)
+            await lease(ledger, PLENTY)
             used = (await units(redis))[0] + (await units(redis))[1] - ledger.in_hand
         assert await units(redis) == (used, 0)
 
@@ -175,7 +157,7 @@ async def test_closing_under_load_gives_all_back(server: Server, value: int) -> 
 
 async def test_what_is_granted_while_it_closes_goes_back_too(server: Server) -> None:
     async with client(server.url) as redis, gateway(server.url) as ledger:
-        claim = await lease(ledger)
+        claim = await lease(ledger, PLENTY)
         server.pause()
         calls = ledger.calls
         while ledger.calls == calls:  # until more is leased
@@ -199,68 +181,6 @@ async def test_a_scope_that_waits_for_others_gives_back_what_it_has(server: Serv
         assert ledger.consume(both, lambda _: None) is None
         await ledger.close()
         assert (await units(redis, metric="writes"))[1] == 0
-
-
-# --- refusals -------------------------------------------------------------------------------------------------
-
-
-async def test_while_others_hold_the_rest_a_request_may_come_again(server: Server) -> None:
-    limit = yearly(300)
-    async with gateway(server.url) as holder, gateway(server.url) as other:
-        await lease(holder, limit)
-        rest = other.claim("mobile", (Charge(limit, 300 - 12 - holder.in_hand),))
-        whole = 0
-        outcomes = []
-        while (outcome := await ask(other, rest)).verdict is Verdict.GRANTED:
-            whole += 1
-        began = time.monotonic()
-        outcomes = [await ask(other, rest) for _ in range(3)]
-        assert time.monotonic() - began < SOFT + TIMEOUT  # only the first waits: then it is known for a moment
-        assert {(o.verdict, o.retry_after) for o in (outcome, *outcomes)} == {(Verdict.REFUSED, 1)}
-
-
-async def test_the_limit_itself_refuses_only_when_it_is_spent(server: Server) -> None:
-    """A request that may still fit is told to come again; when it does not, until when."""
-    limit = yearly(200)
-    async with gateway(server.url) as one, gateway(server.url) as two, client(server.url) as redis:
-        claims = [(ledger, ledger.claim("mobile", (Charge(limit, 1),))) for ledger in (one, two)]
-        granted = 0
-        for _ in range(400):
-            for ledger, claim in claims:
-                outcome = await ask(ledger, claim)
-                granted += outcome.verdict is Verdict.GRANTED
-                if outcome.verdict is Verdict.REFUSED and outcome.retry_after != 1:
-                    assert (await units(redis))[0] == 200
-            if granted == 200:
-                break
-        assert granted == 200
-
-
-async def test_a_client_far_over_its_limit_costs_one_call_a_second(server: Server) -> None:
-    async with gateway(server.url) as ledger:
-        claim = ledger.claim("mobile", (Charge(yearly(1), 1),))
-        await ask(ledger, claim)
-        calls, began = ledger.calls, time.monotonic()
-        while time.monotonic() - began < 1.1:
-            assert (await ask(ledger, claim)).verdict is Verdict.REFUSED
-            await asyncio.sleep(0)
-        assert ledger.calls - calls <= 4  # the answers, and looks at the store's epoch
-
-
-async def test_a_refusal_is_believed_for_a_second(server: Server) -> None:
-    async with gateway(server.url) as ledger, client(server.url) as redis:
-        claim = ledger.claim("mobile", (Charge(yearly(1), 1),))
-        assert [(await ask(ledger, claim)).verdict for _ in range(2)] == ["granted", "refused"]
-        (key,) = [key async for key in redis.scan_iter("gw:{mobile}:gold:*")]
-        await redis.set(key, (await redis.get(key)).replace("1 0 0 ", "1 0 5 ", 1))  # units are added to the limit
-        began = time.monotonic()
-        assert ledger.consume(claim, never).verdict is Verdict.REFUSED
-        await until(lambda: is_let_in(ledger, claim), seconds=2)
-        assert time.monotonic() - began < 1.2
-
-
-async def is_let_in(ledger: StoreLedger, claim: Any) -> bool:
-    return (await ask(ledger, claim)).verdict is Verdict.GRANTED
 
 
 # --- several at once --------------------------------------------------------------------------------------------

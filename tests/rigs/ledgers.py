@@ -134,3 +134,17 @@ async def all_of(ledger: StoreLedger, limit: Limit, *, seconds: float = 5.0, sco
         if outcome.verdict is Verdict.REFUSED and outcome.retry_after != 1:
             return granted
     return granted
+
+
+async def lease(ledger: StoreLedger, limit: Limit) -> Any:
+    """Make a ledger busy enough to have units in hand; gives the claim."""
+    claim = ledger.claim("mobile", (Charge(limit, 1),))
+    while not ledger.in_hand:
+        await asyncio.gather(*(ask(ledger, claim) for _ in range(10)))
+        await asyncio.sleep(0.05)
+    return claim
+
+
+def never(outcome: Outcome) -> None:
+    """The callback of a request that is answered at once."""
+    raise AssertionError("answered later")
