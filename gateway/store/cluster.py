@@ -54,6 +54,7 @@ class Cluster:
         """See Topology."""
 
         async def find() -> Address:
+            self._look.often()
             return self._shards[self.node(tag)].address
 
         return dialer(self._store, patience or PATIENCE, find).client()
@@ -115,8 +116,8 @@ class Cluster:
         self._owners = [None] * SLOTS
         self._epoch = found.epoch
         for node, shard in self._shards.items():
-            if node.name != str(shard.address):
-                log.info("a primary of the cluster is at %s, was %s", shard.address, node.name or "unknown")
+            if node.name not in ("", str(shard.address)):
+                log.info("a primary of the cluster is at %s, was at %s", shard.address, node.name)
             node.name, node.tag = str(shard.address), tag_in(shard.slots)
             for number in shard.slots:
                 self._owners[number] = node
@@ -129,6 +130,7 @@ class Cluster:
             return None if shard is None else shard.address
 
         async def find() -> Address:
+            self._look.often()  # whoever connects anew may have lost a server that is no primary any more
             address = at()
             if address is None:
                 raise StoreAway("the server has left the cluster, or has no slots any more")

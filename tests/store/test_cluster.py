@@ -109,6 +109,21 @@ async def test_a_crash_keeps_the_node(place: Topology, cluster: ClusterRig) -> N
     await link.close()
 
 
+async def test_who_only_connects_again_gets_there_too(place: Topology, cluster: ClusterRig) -> None:
+    node = place.node("app")
+    promoted = cluster.kill_primary(cluster.owner("app"))
+    link = node.link()
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
+                assert await link.open(SECONDS) == run_of(promoted)
+            except (RedisError, OSError):
+                await asyncio.sleep(0.05)
+            else:
+                break
+    await link.close()
+
+
 def test_a_replica_that_no_map_had_listed_is_known_by_its_slots() -> None:
     before = Shard("a", frozenset("a"), Address("h", 1), {1, 2, 3})
     place = Cluster(Store(kind="cluster", nodes=(Address("h", 1),)), 1.0)
