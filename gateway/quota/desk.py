@@ -99,7 +99,7 @@ class Desk:
         scope = call.scope
         scope.call = None
         call.settle(answer)
-        self._memo.note(call.counters, answer.states)
+        self._memo.note(call.counters, answer.states, answer.now)
         now = self._clock.earliest()
         answers: list[tuple[Waiter, Outcome]] = []
         for group, requests in zip(call.groups, answer.granted, strict=True):

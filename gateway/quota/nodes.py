@@ -59,9 +59,12 @@ class Nodes:
             return None
 
     def away(self, scope: Scope) -> bool:
-        """Whether the node that has a scope is known to be away."""
+        """Whether the node that has a scope is known to be away, or to grant nothing."""
         node = self.of(scope.tag)
-        return node is None or self._lane(node).dispatcher.away
+        if node is None:
+            return True
+        dispatcher = self._lane(node).dispatcher
+        return dispatcher.away or dispatcher.fenced
 
     def make_ready(self, scope: Scope) -> None:
         """Let the scope's calls be made, if there is none under way."""

@@ -171,7 +171,7 @@ def _legacy(entry: Entry, words: list[int]) -> Legacy:
         told=words[TOLD + bank],
         apart=words[APART],
         told_apart=words[TOLD_APART + bank],
-        call=words[SENT] if words[SENT] != done else 0,
+        call=words[SENT] if words[SENT] > done else 0,
         sent_used=words[SENT_USED],
         sent_apart=words[SENT_APART],
         sent_back=words[SENT_BACK],

@@ -7,9 +7,13 @@
 --
 -- ARGV[1]  the key of the epoch's record
 -- ARGV[2]  the epoch, and the run of the server, as the caller knows them: "EPOCH RUN"
--- ARGV[3…]  for each row: epoch, version, spent, held, topped, raised, drop
+-- ARGV[3]  the key of the outbox, a stream on this server
+-- ARGV[4…]  for each row: epoch, version, spent, held, topped, raised, drop, and where an alert was raised so lately that
+--          it may have been lost with the store: again, its bins; about, its JSON up to the bin within its id
 --
 -- Answers how many were news.
+
+local SOME = '100000' -- alerts kept for delivery, about
 
 local record = redis.call('GET', ARGV[1]) or ''
 local epoch, run, _, intact = string.match(record, '^(%d+) (%S+) (%d+) ([%d,]*)$')
@@ -49,9 +53,23 @@ local function union(one, other)
   return one
 end
 
+local function is_raised(counter, bin)
+  return string.find(',' .. counter.raised .. ',', ',' .. bin .. ',', 1, true) ~= nil
+end
+
+local function raise_again(counter, bins, about)
+  for bin in string.gmatch(bins, '%d+') do
+    if not is_raised(counter, bin) then
+      counter.raised = counter.raised == '' and bin or counter.raised .. ',' .. bin
+      redis.call('XADD', ARGV[3], 'MAXLEN', '~', SOME, '*', 'alert', string.format(
+        '%s%s", "bin": %s, "spent": %.0f, "raised_at": %.6f}', about, bin, bin, counter.spent, real))
+    end
+  end
+end
+
 local news = 0
 for i, key in ipairs(KEYS) do
-  local first = 3 + (i - 1) * 7
+  local first = 4 + (i - 1) * 9
   local since, version, spent, held = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
   local topped, raised, drop = tonumber(ARGV[first + 4]), ARGV[first + 5], ARGV[first + 6]
   local counter, packed = read(key)
@@ -64,6 +82,7 @@ for i, key in ipairs(KEYS) do
     counter.held = math.max(0, held + counter.held - base.held)
     counter.topped = math.max(topped, counter.topped)
     counter.raised = union(counter.raised, raised)
+    raise_again(counter, ARGV[first + 7], ARGV[first + 8])
     if is_here(counter.epoch) then
       counter.version = counter.version + 1
       packed = string.format(' %s %.0f %.0f %.0f', since, version, spent, held)

@@ -24,6 +24,7 @@ from gateway.quota.memo import Memo
 from gateway.quota.nodes import Nodes
 from gateway.quota.page import Page
 from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
+from gateway.store import keys
 from gateway.store.fence import Fence
 from gateway.store.outboxes import register_outbox
 from gateway.store.script import Command
@@ -174,7 +175,8 @@ class StoreLedger:
 
     def remembered(self, node: Node, fence: Fence) -> Iterator[Command]:
         """See dispatch.Caller."""
-        return self._memo.publications(lambda tag: self._nodes.of(tag) is node, fence, self.clock.earliest())
+        outbox = keys.outbox(self._prefix, node.tag)
+        return self._memo.publications(lambda tag: self._nodes.of(tag) is node, fence, outbox, self.clock.earliest())
 
     def _tick(self) -> None:
         self._nodes.heartbeat()

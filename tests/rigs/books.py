@@ -56,6 +56,8 @@ class Note(NamedTuple):
     topped: int = 0
     raised: str = ""
     drop: int | str = NOW // 1_000_000 + 3600
+    again: str = ""
+    about: str = ABOUT
 
 
 class Books:
@@ -102,7 +104,9 @@ class Books:
         words = [word for note in notes for word in note[1:]]
         keys = [self.key(note.counter) for note in notes]
         await self.link.open(5)
-        (answer,) = await PUBLISH.run(self.link, [(len(keys), *keys, self.fence.key, self.fence.here, *words)], 5)
+        (answer,) = await PUBLISH.run(
+            self.link, [(len(keys), *keys, self.fence.key, self.fence.here, f"{self.prefix}:outbox", *words)], 5
+        )
         if isinstance(answer, ResponseError):
             raise answer
         return int(answer)
