@@ -50,6 +50,30 @@ KEPT = {
     "a replica takes over without the latest": Schedule(
         8, 2, HOURLY, 0.0, (SPENT, ("unlink", 5.0), ("burst", 0, 1, 30), ("failover", 0.1), MORE), 1
     ),
+    "what the dead were granted is with the replica": Schedule(
+        10, 2, HOURLY, 0.0, (("unlink", 5.0), ("bursts", 0, 10, 6), ("kill", 0), ("failover", 0.1), MORE), 1
+    ),
+    "leases outlive what the store knew of them": Schedule(
+        11,
+        2,
+        HOURLY,
+        0.0,
+        (
+            *(("burst", 1, 1, 30), ("wait", 0.1), ("burst", 1, 1, 1), ("burst", 0, 1, 1), ("wait", 0.02)),
+            *(("pause", 1, 8.0), ("flush",), ("wait", 7.0), ("burst", 0, 1, 100), ("wait", 1.1), ("burst", 1, 1, 60)),
+        ),
+    ),
+    "a return is done, unanswered, and forgotten": Schedule(
+        12,
+        3,
+        HOURLY,
+        0.0,
+        (
+            *(("burst", 1, 1, 30), ("burst", 2, 1, 20), ("wait", 0.3), ("pause", 2, 9.0)),
+            *(("storm", "no answers", 1.0), ("wait", 1.2), ("burst", 0, 1, 100), ("flush",), ("wait", 7.0)),
+            *(("burst", 0, 1, 60), ("wait", 1.1), ("burst", 2, 1, 60)),
+        ),
+    ),
     "another version of the plan allows less": Schedule(9, 2, HOURLY, 0.0, (SPENT, ("edit", 0, 30, 2), MORE)),
 }
 

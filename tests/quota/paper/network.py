@@ -101,7 +101,11 @@ class PaperLink:
                 self._carry(server, lambda: server.receive(session, commands, lambda _: None))
         else:
             self._carry(server, lambda: server.receive(session, commands, answered), weather.lost_requests)
-        return list(await self._patiently(answer, patience))
+        answers = list(await self._patiently(answer, patience))
+        for touch in session.unheard:
+            touch.heard = True
+        session.unheard.clear()
+        return answers
 
     async def close(self) -> None:
         """Close the connection; `open` makes another."""
@@ -120,7 +124,7 @@ class PaperLink:
             outcome = session if isinstance(session, Exception) else Opened(server, session, run)
             self._carry(server, lambda: _settle(answer, outcome))
 
-        self._carry(server, lambda: server.accept(accepted))
+        self._carry(server, lambda: server.accept(self._process.name, accepted))
         self._open = await self._patiently(answer, patience)
         server.broken.append(self._break)
 

@@ -16,6 +16,7 @@ from .truth import SECONDS, Truth, is_for_good, key_of
 from .world import World
 
 SCOPE = "mobile"
+OPENING = 6.0  # seconds until a new store's fence is open
 REST = 12.0  # seconds in which all that was disturbed comes to rest: the fence, and the longest pause between attempts
 PATIENT = 8  # how often who uses up the rest asks again
 SOME = 20.0  # seconds that using it up may take
@@ -25,13 +26,14 @@ class Player:
     """One schedule's world, and what to do at each step."""
 
     def __init__(self, schedule: Schedule, make: Make, timeout: float) -> None:
-        self.world = World(schedule.seed, make, replicas=schedule.replicas, start=schedule.start)
+        self.world = World(schedule.seed, make, replicas=schedule.replicas, start=schedule.start - OPENING)
         self.found: list[str] = []
         self._schedule = schedule
         self._timeout = timeout
         self._versions: dict[PaperGateway, dict[Rule, int]] = {}
         self._busy_until = 0.0  # when the last fault that ends by itself has ended
         self._storms = 0
+        self._under_way: list[asyncio.Task[None]] = []
 
     def play(self) -> list[str]:
         """What was violated."""
@@ -42,6 +44,7 @@ class Player:
     async def _story(self) -> None:
         for _ in range(self._schedule.gateways):
             await self._start()
+        await asyncio.sleep(OPENING - self.world.loop.time())
         for name, *arguments in self._schedule.steps:
             await getattr(self, f"_{name}")(*arguments)
         await self._rest()
@@ -51,15 +54,23 @@ class Player:
 
     # --- steps ------------------------------------------------------------------------------------------
 
-    async def _traffic(self, seconds: float, requests: int, seed: int) -> None:
-        random = Random(seed)
+    async def _traffic(self, seconds: float, requests: int, seed: int, part: float = 1.0) -> None:
+        self._under_way.append(asyncio.create_task(self._ask_over_time(seconds, requests, Random(seed))))
+        await asyncio.sleep(seconds * part)
+
+    async def _ask_over_time(self, seconds: float, requests: int, random: Random) -> None:
         for _ in range(requests):
-            self._ask(random.randrange(8), random.choice((1, 1, 1, 1, 2, 5)), wide=random.random() < 0.7)
             await asyncio.sleep(random.expovariate(requests / seconds))
+            self._ask(random.randrange(8), random.choice((1, 1, 1, 1, 2, 5)), wide=random.random() < 0.7)
 
     async def _burst(self, gateway: int, cost: int, requests: int) -> None:
         for _ in range(requests):
             self._ask(gateway, cost, wide=True)
+
+    async def _bursts(self, gateway: int, requests: int, times: int) -> None:
+        for _ in range(times):
+            await self._burst(gateway, 1, requests)
+            await asyncio.sleep(0.06)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -148,7 +159,7 @@ class Player:
 
     async def _failover(self, seconds: float) -> None:
         node = self.world.nodes[0]
-        if node.server.up and any(replica.linked for replica in node.server.replicas):
+        if node.server.up and node.server.replicas:
             self.world.look()
             node.server.crash()
             self._for("crash", "", seconds, lambda: self.world.fail_over(node))
@@ -162,6 +173,7 @@ class Player:
     # --- the end ----------------------------------------------------------------------------------------
 
     async def _rest(self) -> None:
+        await asyncio.gather(*self._under_way)
         await asyncio.sleep(max(0.0, self._busy_until - self.world.loop.time()) + REST)
         if not any(gateway.serves for gateway in self.world.gateways):
             await self._start()
@@ -202,7 +214,7 @@ class Player:
     @property
     def _units_are_lost(self) -> bool:
         """Whether something died with units in hand, or a call was unanswered when data was lost: these stay held."""
-        return any(event.kind in {"kill", "loss", "restart"} for event in self.world.history.events)
+        return any(event.kind in {"kill", "loss", "restart", "failover"} for event in self.world.history.events)
 
     def _all_is_used(self, request: Request, charge: Charge) -> None:
         """Everything was let in."""

@@ -36,13 +36,14 @@ class Rule(NamedTuple):
 class Schedule:
     """`seed` decides what the network does; `start` is the second of an hour at which it begins.
 
-    Steps: ("traffic", seconds, requests, seed) · ("burst", gateway, costs, requests) · ("wait", seconds) ·
+    Steps: ("traffic", seconds, requests, seed, part) · ("burst", gateway, cost, requests) ·
+    ("bursts", gateway, requests, times) · ("wait", seconds) ·
     ("kill", gateway) · ("start",) · ("drain", gateway) · ("pause", gateway, seconds) · ("cut", gateway, seconds) ·
     ("stop", seconds) · ("crash", keep, seconds, silent) · ("flush",) · ("unload",) · ("full", seconds) ·
     ("readonly", seconds) · ("storm", weather, seconds) · ("jump", seconds) · ("edit", rule, value, gateways) ·
     ("failover", seconds).
-    Gateways are counted among those that live; `keep` is the part of the writes that survive; `gateways` of an edit is
-    a mask: the others keep the version of the plan that they have.
+    The next step comes after `part` of the traffic. Gateways are counted among those that live; `keep` is the part of
+    the writes that survive; `gateways` of an edit is a mask: the others keep the version of the plan that they have.
     """
 
     seed: int
@@ -70,6 +71,7 @@ PLANS: tuple[tuple[Rule, ...], ...] = (
 WEATHERS = {
     "lost requests": {"lost_requests": 0.2},
     "lost answers": {"lost_answers": 0.2},
+    "no answers": {"lost_answers": 1.0},
     "resets": {"resets": 0.2},
     "late": {"late": 0.2, "delay": 3.0},
     "slow": {"latency": (0.02, 0.2)},
@@ -83,11 +85,17 @@ def some(random: Random, *choices: Any) -> Any:
     return random.choice(choices)
 
 
+def traffic(random: Random, *seconds: float) -> Step:
+    part = some(random, 0.0, 0.1, 0.4, 1.0)
+    return ("traffic", some(random, *seconds), random.randrange(5, 200), random.getrandbits(16), part)
+
+
 USUAL: tuple[Make, ...] = (
-    lambda random: ("traffic", some(random, 0.2, 1.0, 5.0, 20.0), random.randrange(5, 150), random.getrandbits(16)),
-    lambda random: ("traffic", some(random, 0.05, 0.5, 3.0), random.randrange(20, 200), random.getrandbits(16)),
+    lambda random: traffic(random, 0.2, 1.0, 5.0, 20.0),
+    lambda random: traffic(random, 0.05, 0.5, 3.0, 9.0),
     lambda random: ("burst", random.randrange(4), some(random, 1, 1, 2, 7), random.randrange(1, 60)),
-    lambda random: ("wait", some(random, 0.02, 0.3, 1.2, 4.0, 15.0, 40.0)),
+    lambda random: ("bursts", random.randrange(4), random.randrange(3, 30), random.randrange(2, 9)),
+    lambda random: ("wait", some(random, 0.02, 0.1, 0.3, 1.2, 4.0, 15.0, 40.0)),
 )
 FAULTS: dict[str, tuple[Make, ...]] = {
     "calm": (),
@@ -110,16 +118,47 @@ FAULTS: dict[str, tuple[Make, ...]] = {
         lambda random: ("readonly", some(random, 0.3, 2.0)),
     ),
     "storms": (lambda random: ("storm", some(random, *WEATHERS), some(random, 0.5, 3.0, 10.0)),),
-    "clocks": (lambda random: ("jump", some(random, -50.0, -2.0, 0.5, 20.0, 70.0, 3600.0)),),
+    "clocks": (lambda random: ("jump", some(random, -50.0, -2.0, 0.5, 20.0, 70.0, 1800.0)),),
     "edits": (lambda random: ("edit", random.randrange(3), random.randrange(5, 300), random.randrange(1, 16)),),
     "failovers": (
         lambda random: ("failover", some(random, 0.1, 1.0)),
         lambda random: ("unlink", some(random, 0.5, 5.0)),
     ),
 }
-FAULTS["mixed"] = tuple(
-    make for kind in ("deaths", "pauses", "cuts", "loss", "slow", "storms", "edits") for make in FAULTS[kind]
-)
+
+
+def bursts(random: Random, gateway: int) -> Step:
+    return ("bursts", gateway, random.randrange(5, 30), random.randrange(1, 8))
+
+
+def gone(random: Random) -> Step:
+    return some(random, ("flush",), ("crash", some(random, 0.0, 0.5, 0.9), some(random, 0.1, 2.0), False))  # type: ignore[no-any-return]
+
+
+STORIES: dict[str, tuple[Callable[[Random], tuple[Step, ...]], ...]] = {  # what rarely comes together by chance
+    "late": (
+        lambda random: (
+            *(bursts(random, 1), (some(random, "cut", "pause"), 1, some(random, 7.5, 9.0, 12.0))),
+            *(("burst", 0, 1, random.randrange(1, 20)), gone(random), ("wait", some(random, 6.0, 7.0, 8.0))),
+            *(("burst", 0, 1, 100), ("wait", some(random, 0.6, 1.6, 4.1)), ("burst", 1, 1, 60)),
+        ),
+    ),
+    "stormy": (
+        lambda random: (
+            *(bursts(random, 1), bursts(random, 2), ("wait", some(random, 0.1, 0.3, 0.6))),
+            *(("storm", "no answers", 1.0), ("wait", some(random, 0.3, 1.2)), ("pause", 2, some(random, 0.5, 8.5))),
+            *(("burst", 0, 1, 60), gone(random), ("wait", 7.0), ("burst", 0, 1, 100), bursts(random, 2)),
+        ),
+    ),
+    "taken": (lambda random: (("unlink", 5.0), bursts(random, 0), ("kill", 0), ("failover", some(random, 0.1, 1.0))),),
+}
+TOGETHER = {
+    "late": ("loss", "cuts", "pauses"),  # who was cut off tells late what it remembers
+    "stormy": ("loss", "storms", "slow", "pauses"),  # calls are unanswered when data is lost
+    "taken": ("failovers", "deaths"),  # what the dead were granted is with the replica
+    "mixed": ("deaths", "pauses", "cuts", "loss", "slow", "storms", "edits"),
+}
+FAULTS |= {name: tuple(make for kind in kinds for make in FAULTS[kind]) for name, kinds in TOGETHER.items()}
 
 
 def schedule(kind: str, seed: int) -> Schedule:
@@ -127,8 +166,13 @@ def schedule(kind: str, seed: int) -> Schedule:
     random = Random(f"{kind} {seed}")
     makes = USUAL if not FAULTS[kind] else (*USUAL, *random.choices(FAULTS[kind], k=3))
     steps = tuple(random.choice(makes)(random) for _ in range(random.randrange(3, 16)))
+    if kind in STORIES and random.random() < 0.5:
+        place = random.randrange(min(4, len(steps)))
+        steps = (*steps[:place], *random.choice(STORIES[kind])(random), *steps[place:])
     start = some(random, 0.0, 30.0, 55.0, 59.0, random.uniform(0, 3600), 3595.0)
-    return Schedule(seed, random.randrange(1, 5), random.choice(PLANS), start, steps, int(kind == "failovers"))
+    return Schedule(
+        seed, random.randrange(1, 5), random.choice(PLANS), start, steps, int(kind in {"failovers", "taken"})
+    )
 
 
 def shorten(found: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:
@@ -150,7 +194,7 @@ def _shorter(found: Schedule) -> Iterator[Schedule]:
             yield replace(found, rules=found.rules[:place] + found.rules[place + 1 :])
     for place, step in enumerate(steps):
         if step[0] == "traffic" and step[2] > 1:
-            smaller = ("traffic", step[1], step[2] // 2, step[3])
+            smaller = (*step[:2], step[2] // 2, *step[3:])
             yield replace(found, steps=(*steps[:place], smaller, *steps[place + 1 :]))
         if step[0] == "burst" and step[3] > 1:
             smaller = (*step[:3], step[3] // 2)

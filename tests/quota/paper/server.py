@@ -5,6 +5,7 @@ Real Lua scripts run in it. Commands that it does not know fail loudly.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ Command = Sequence[str | bytes | int]
 Reply = Callable[[list[Any] | Exception], None]
 Delta = dict[bytes, State | None]  # what one command changed
 
+COUNTER = re.compile(rb"(\d+) (\d+) ")
+COUNTERS = 7  # colons in the name of one; see gateway.store.keys
 LAG = 0.001  # seconds from a server to its replica
 
 
@@ -30,7 +33,20 @@ class Session:
     """A connection as the server sees it: to which life of it, and how far its writes go."""
 
     life: int
+    process: str = ""
     written: int = 0
+    unheard: list[Touch] = field(default_factory=list)  # in calls whose answers have not arrived
+
+
+@dataclass(eq=False)
+class Touch:
+    """A process's call about a counter: by how many units `spent` and `held` grew together, and whether it heard."""
+
+    process: str
+    key: str
+    at: float
+    growth: int
+    heard: bool = False
 
 
 @dataclass(eq=False)
@@ -60,6 +76,7 @@ class PaperServer:
     linked: bool = True  # to its primary
     recorded: bool = True  # keeps a journal; without one nothing survives, and nothing is replicated
     calls: Counter[bytes] = field(default_factory=Counter)  # by command, or by a script's digest
+    touches: list[Touch] = field(default_factory=list)
     trace: list[tuple[bytes, ...]] | None = None  # what clients asked
 
     def __post_init__(self) -> None:
@@ -179,15 +196,15 @@ class PaperServer:
 
     # --- connections ----------------------------------------------------------------------------------
 
-    def accept(self, reply: Callable[[Session | Exception, str, bool], None]) -> None:
-        """A new connection: it, the run id, and whether this is a replica."""
+    def accept(self, process: str, reply: Callable[[Session | Exception, str, bool], None]) -> None:
+        """A new connection of a process: it, the run id, and whether this is a replica."""
         if not self.up:
             if not self.silent:
                 reply(ConnectionRefusedError(f"{self.name} is down"), "", False)
         elif self.stopped:
-            self._inbox.append((self.accept, (reply,)))
+            self._inbox.append((self.accept, (process, reply)))
         else:
-            reply(Session(self.life), self.run_id, self.readonly)
+            reply(Session(self.life, process), self.run_id, self.readonly)
 
     def receive(self, session: Session, commands: Sequence[Command], reply: Reply) -> None:
         """Commands of a connection, in order."""
@@ -224,16 +241,35 @@ class PaperServer:
         self.calls[command[1] if command[0] == b"EVALSHA" else command[0]] += 1
         self._time()
         self._wrote = False
+        before = self._outstanding(command)
         try:
             answer = self._own(command)
         except Failure as failure:
             answer = BaseParser.parse_error(str(failure))
+        self._watch(session, before, self._outstanding(command))
         if self.data.touched:
             self._commit()
             session.written = len(self.journal)  # as Valkey 9: a command that changes nothing has nothing to wait for
         if self.trace is not None:
             self.trace.append(command)
         return bytes(answer) if isinstance(answer, bytes) else answer
+
+    def _outstanding(self, command: tuple[bytes, ...]) -> dict[bytes, int]:
+        """Units spent and held of the counters that a script is called about; see consume.lua for what is in a key."""
+        if not self.recorded or command[0] != b"EVALSHA":
+            return {}
+        found: dict[bytes, int] = {}
+        for key in command[3 : 3 + int(command[2])]:
+            value = self.data.find(key) or b"0 0 "
+            if key.count(b":") == COUNTERS and isinstance(value, bytes) and (units := COUNTER.match(value)):
+                found[key] = int(units[1]) + int(units[2])
+        return found
+
+    def _watch(self, session: Session, before: dict[bytes, int], after: dict[bytes, int]) -> None:
+        for key in [key for key in before if key in after]:
+            touch = Touch(session.process, key.decode(), self.loop.time(), max(0, after[key] - before[key]))
+            self.touches.append(touch)
+            session.unheard.append(touch)
 
     def _own(self, command: tuple[bytes, ...]) -> Any:
         """Commands about the server; others are about its data."""

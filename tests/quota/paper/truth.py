@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gateway.model import Limit, Over, Period, Verdict
 
 from .gateway import Request
+from .server import Touch
 from .world import Seen, World
 
 SECONDS = {Period.MINUTE: 60, Period.HOUR: 3600}  # the periods of this world
@@ -52,6 +53,17 @@ def is_for_good(request: Request) -> bool:
     outcome = request.outcome
     assert outcome is not None
     return outcome.retry_after is None or outcome.retry_after > 1
+
+
+def _window(touch: Touch) -> int:
+    """The number of a counter's window; see gateway.store.keys."""
+    *_, period, _, start = touch.key.split(":")
+    return int(start) // SECONDS[Period(period)]
+
+
+def _by_counter(touches: list[Touch]) -> Iterator[list[Touch]]:
+    for key in sorted({touch.key for touch in touches}):
+        yield [touch for touch in touches if touch.key == key]
 
 
 class Truth:
@@ -119,7 +131,7 @@ class Truth:
                 for last in borders[place:]:
                     inside = [use for use in uses if first <= use.first and use.last <= last]
                     most = sum(self._value(uses, window) for window in range(first, last + 1) if window in borders)
-                    admitted, lost = sum(use.cost for use in inside), self._lost(inside)
+                    admitted, lost = sum(use.cost for use in inside), self._lost(key, first, last)
                     if admitted > most + lost:
                         yield f"{admitted} admitted of {most} (+ {lost} lost) in windows {first}–{last} of {key}"
 
@@ -175,6 +187,8 @@ class Truth:
                   for s in self._history.alerts}  # fmt: skip
         for key, uses in self._uses.items():
             for window in {use.first for use in uses}:
+                if self._is_over_at_a_loss(key, window):
+                    continue  # processes tell a store that forgot of the windows that go on
                 sure = [use for use in uses if use.first == use.last == window and self._told(use)]
                 value = self._value(uses, window)
                 spent = sum(use.cost for use in sure)
@@ -182,6 +196,10 @@ class Truth:
                     about = (key.scope, key.metric, key.period, window * SECONDS[key.period], bin_)
                     if spent and spent * 100 >= bin_ * value and about not in raised:
                         yield f"never raised: {bin_} % of {value} in window {window} of {key} ({spent} spent)"
+
+    def _is_over_at_a_loss(self, key: Key, window: int) -> bool:
+        ends = (window + 1) * SECONDS[key.period]
+        return any(ends <= self._store_time(loss + FENCE, max) for loss in self._losses)
 
     # --- what is known ------------------------------------------------------------------------------------
 
@@ -194,6 +212,15 @@ class Truth:
             for limit, cost in request.charges:
                 use = Use(request, limit, cost, *self.windows(limit, request))
                 found.setdefault(key_of(request.scope, limit), []).append(use)
+        return found
+
+    @cached_property
+    def _touches(self) -> dict[Key, list[Touch]]:
+        found: dict[Key, list[Touch]] = {}
+        for touch in (touch for server in self._world.servers for touch in server.touches):
+            _, scope, _, _, metric, period, _, _ = touch.key.split(":")
+            for over in Over:
+                found.setdefault(Key(scope.strip("{}"), metric, Period(period), over), []).append(touch)
         return found
 
     def _store_time(self, at: float, choose: type[min] | type[max]) -> float:
@@ -211,14 +238,19 @@ class Truth:
             use.cost for use in self.uses(key) if use.request.asked <= at and use.first <= last and first <= use.last
         )
 
-    def _lost(self, uses: list[Use]) -> int:
-        """Units of gateways that could not tell what they had been granted when a store forgot it."""
-        gone = {
-            gateway
-            for gateway in {use.request.gateway for use in uses}
-            if any(not self._tells(gateway, loss) for loss in self._losses)
-        }
-        return sum(use.cost for use in uses if use.request.gateway in gone)
+    def _lost(self, key: Key, first: int, last: int) -> int:
+        """Units that were granted, since a survivor last heard of the counter, to gateways that could not tell of them
+        when a store forgot."""
+        touches = [touch for touch in self._touches.get(key, []) if first <= _window(touch) <= last]
+        return sum(self._lost_of(counter, loss) for loss in self._losses for counter in _by_counter(touches))
+
+    def _lost_of(self, touches: list[Touch], loss: float) -> int:
+        """The same of one counter and one loss."""
+        before = [touch for touch in touches if touch.at <= loss]
+        last_heard = max(
+            (touch.at for touch in before if touch.heard and self._tells(touch.process, loss)), default=-inf
+        )
+        return sum(touch.growth for touch in before if touch.at > last_heard and not self._tells(touch.process, loss))
 
     def _tells(self, gateway: str, loss: float) -> bool:
         """Whether a gateway lived through a loss, reachable all the while."""
@@ -236,7 +268,7 @@ class Truth:
     def _unknown(self, key: Key, first: int, last: int, at: float) -> int:
         """Units that a store may take for spent although nobody was let in for them: granted to requests of gateways
         that died meanwhile, or that had waited too long; and, after a loss, what was reported twice."""
-        lost = any(loss <= at for loss in self._losses)
+        lost = any(event.kind in {"loss", "failover"} and event.at <= at for event in self._history.events)
         return (self._spent(key, first, last, at) if lost else 0) + sum(
             cost
             for request in self._history.requests
@@ -253,7 +285,7 @@ class Truth:
         if outcome.verdict is Verdict.GRANTED or request.answered < request.asked + self._timeout - EARLY:
             return False
         troubled = any(
-            event.kind not in {"loss", "skew"} and event.at <= at and request.asked <= event.until + GIVEN_BACK
+            event.kind not in {"loss", "failover"} and event.at <= at and request.asked <= event.until + GIVEN_BACK
             for event in self._history.events
         )
         return troubled or at <= request.answered + GIVEN_BACK

@@ -154,7 +154,7 @@ class World:
     def fail_over(self, node: PaperNode) -> None:
         """Let a replica take over from a server that is down, with what has reached it."""
         old, new = node.server, node.server.replicas[0]
-        self.note("loss", new.name)
+        self.note("failover", new.name)
         new.promote(old)
         node.server = new
         old.up = True
