@@ -21,7 +21,8 @@ from .paper.loop import PaperLoop, Process
 from .paper.network import PaperTopology
 from .paper.play import Player
 from .paper.schedules import schedule
-from .paper.server import PaperServer, Session
+from .paper.server import PaperServer
+from .paper.session import Session
 
 PROBE = rb"""
 local at = 0

@@ -11,7 +11,8 @@ from typing import Any
 from gateway.store.slots import slot
 
 from .loop import CURRENT, PaperLoop, Process
-from .server import Command, PaperServer, Session
+from .server import PaperServer
+from .session import Command, Session
 
 
 @dataclass(frozen=True)

@@ -15,47 +15,18 @@ from typing import Any
 
 from redis._parsers.base import BaseParser
 
-from .data import COMMANDS, FREEING, GROWING, Keyspace, State
+from .commands import COMMANDS, FREEING, GROWING
+from .keyspace import Keyspace, State
 from .loop import PaperLoop
 from .lua import OK, Failure, Lua
+from .session import Command, Session, Touch, Waiter, encoded
 
-Command = Sequence[str | bytes | int]
 Reply = Callable[[list[Any] | Exception], None]
 Delta = dict[bytes, State | None]  # what one command changed
 
 COUNTER = re.compile(rb"(\d+) (\d+) ")
 COUNTERS = 7  # colons in the name of one; see gateway.store.keys
 LAG = 0.001  # seconds from a server to its replica
-
-
-@dataclass(eq=False)
-class Session:
-    """A connection as the server sees it: to which life of it, and how far its writes go."""
-
-    life: int
-    process: str = ""
-    written: int = 0
-    unheard: list[Touch] = field(default_factory=list)  # in calls whose answers have not arrived
-
-
-@dataclass(eq=False)
-class Touch:
-    """A process's call about a counter: by how many units `spent` and `held` grew together, and whether it heard."""
-
-    process: str
-    key: str
-    at: float
-    growth: int
-    heard: bool = False
-
-
-@dataclass(eq=False)
-class Waiter:
-    """A WAIT: `reply` hears how many replicas have everything up to `offset`."""
-
-    offset: int
-    replicas: int
-    reply: Callable[[int], None] | None
 
 
 @dataclass(eq=False)
@@ -303,7 +274,7 @@ class PaperServer:
             self._wrote = True
         elif name not in COMMANDS:
             raise NotImplementedError(f"{name} is not known on paper")
-        return self.data.call(command)
+        return COMMANDS[name](self.data, *command[1:])
 
     def _require_writable(self, name: str) -> None:
         if self.readonly:
@@ -325,11 +296,3 @@ class PaperServer:
     def _apply(self, delta: Delta) -> None:
         for key, state in delta.items():
             self.data.put(key, state)
-
-
-def encoded(command: Command) -> tuple[bytes, ...]:
-    """As it goes over the wire."""
-    return tuple(
-        part if isinstance(part, bytes) else part.encode() if isinstance(part, str) else b"%d" % part
-        for part in command
-    )

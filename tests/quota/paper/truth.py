@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gateway.model import Limit, Over, Period, Verdict
 
 from .gateway import Request
-from .server import Touch
+from .session import Touch
 from .world import Seen, World
 
 SECONDS = {Period.MINUTE: 60, Period.HOUR: 3600}  # the periods of this world

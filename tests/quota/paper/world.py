@@ -17,8 +17,8 @@ from unittest.mock import patch
 
 from gateway.model import Alert, Charge
 
-from .data import Stream
 from .gateway import Make, PaperGateway, Request
+from .keyspace import Stream
 from .loop import CURRENT, PaperLoop, Process
 from .network import Network, PaperNode, PaperTopology
 from .server import PaperServer
