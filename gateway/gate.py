@@ -160,7 +160,7 @@ class Gate:
         plan = self._plan(application, route.service)
         scope = scope_of(application, identity, ask)
         charges = charges_of(plan, route)
-        if any(charge.limit.value == 0 for charge in charges):
+        if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
             raise outside_plan(scope, plan)
         whose = {
             Per.USER: f"user:{application.name}/{identity.subject}",

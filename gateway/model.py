@@ -261,6 +261,7 @@ class Limit:
     per: Per = Per.APPLICATION
     value: int
     over: Over = Over.REJECT
+    shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     bins: tuple[int, ...] = ()
     down: Down = Down()  # the plan's
 
@@ -358,7 +359,8 @@ class Outcome(NamedTuple):
     """A verdict with the limit that decided: the one that refused, else the scarcest (None: no limit applies).
 
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
-    where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`.
+    where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
+    a limit that would have refused, if it were not in shadow.
     """
 
     verdict: Verdict
@@ -367,6 +369,7 @@ class Outcome(NamedTuple):
     resets_at: float | None = None
     retry_after: int | None = None
     fallback: DownMode | None = None
+    shadow: Limit | None = None
 
 
 class Alert(NamedTuple):

@@ -77,14 +77,15 @@ def answer(gate: Gate, row: dict[str, str]) -> str:
     ask = Request(row["client"], row["user"])
     heard: list[Any] = []
     try:
-        gate.admit(ask, gate.route(ask), heard.append)
+        admission = gate.admit(ask, gate.route(ask), heard.append)
     except OverLimit as error:
         assert error.outcome.limit is not None
         return f"429 {policy_of(error.outcome.limit).name}"
     except GatewayError as error:
         return f"{error.status} {error.code}"
-    assert not heard
-    return "200"
+    assert admission is not None
+    shadow = admission.outcome and admission.outcome.shadow
+    return f"200, shadow {policy_of(shadow).name}" if shadow else "200"
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example.title)

@@ -278,6 +278,11 @@ class Exchange:
         return None if outcome is None or outcome.limit is None else policy_of(outcome.limit).name
 
     @property
+    def shadow(self) -> str | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.shadow is None else policy_of(outcome.shadow).name
+
+    @property
     def remaining(self) -> int | None:
         outcome = self.outcome
         return None if outcome is None or outcome.limit is None else outcome.remaining

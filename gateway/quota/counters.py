@@ -28,15 +28,19 @@ class Claim(Generic[G]):
     """What one request of a kind costs: made once, used by millions.
 
     `firm` are the limits that may refuse, `free` those that only count; each with its cost, which is more than none.
-    `parts` are what it costs each scope in which it may be refused, where there are several.
+    `shadow` are those of `free` that tell whom they would refuse. `told` are the limits of which clients hear: what may
+    refuse, else what only counts. `parts` are what it costs each scope in which it may be refused, where there are
+    several.
     """
 
-    __slots__ = ("firm", "free", "lines", "parts")
+    __slots__ = ("firm", "free", "lines", "parts", "shadow", "told")
 
     def __init__(self, lines: Iterable[tuple[G, int]], parts: Iterable[Claim[G]] = ()) -> None:
         self.lines = tuple(line for line in lines if line[1])
         self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
         self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
+        self.shadow = tuple(line for line in self.free if line[0].limit.shadow)
+        self.told = self.firm or tuple(line for line in self.free if not line[0].limit.shadow)
         firm = tuple(part for part in parts if part.firm)
         self.parts = firm if len(firm) > 1 else ()
 

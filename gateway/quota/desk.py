@@ -12,7 +12,7 @@ from gateway.quota.calls import Answer, Call, Group
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
 from gateway.quota.deadlines import Deadlines
-from gateway.quota.hand import held_elsewhere, lacking, lacks, scarcest, spend, take
+from gateway.quota.hand import held_elsewhere, lacking, lacks, scarcest, shadowed, spend, take
 from gateway.quota.leases import Leases
 from gateway.quota.memo import Memo
 from gateway.quota.page import PageFullError
@@ -110,7 +110,8 @@ class Desk:
             if lucky:
                 spend(group.claim, group.counters, len(lucky), self._leases, now)
             outcome = scarcest(group.claim)
-            answers += ((waiter, outcome) for waiter in lucky)
+            after = reversed(range(len(lucky)))
+            answers += ((waiter, shadowed(group.claim, outcome, n)) for waiter, n in zip(lucky, after, strict=True))
             scope.waiting += waiting[len(lucky) :]
         answers += self._again(scope, at_once=None in answer.states)
         self._answer_all(answers)

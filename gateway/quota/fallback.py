@@ -9,7 +9,7 @@ from gateway.model import DownMode, Outcome, Verdict
 from gateway.quota.calls import Answer, call_key, command
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
-from gateway.quota.hand import count, count_apart, known_refusal
+from gateway.quota.hand import count, count_apart, known_refusal, shadowed
 from gateway.quota.leases import Leases
 from gateway.quota.local.cell import Report
 from gateway.quota.local.fallback import Fallback
@@ -44,6 +44,7 @@ class WithoutStore:
         outcome = self._fallback.decide(limit, lines)
         if outcome.verdict is Verdict.GRANTED:
             self._count(claim, outcome, now)
+            return shadowed(claim, outcome)
         return outcome
 
     def _count(self, claim: Claim[Meter], outcome: Outcome, now: float) -> None:

@@ -26,7 +26,8 @@ def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callabl
         counter = meter.counter
         if counter.hand < cost or late >= counter.end:
             return known_refusal(claim, clock)
-    if claim.free:
+    free = claim.free
+    if free:
         count(claim, 1, local + clock.behind, leases)
     words = leases.page.words
     for meter, cost in claim.firm:
@@ -36,7 +37,7 @@ def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callabl
         if counter.hand < counter.low:
             counter.low = 0
             refill(counter.scope)
-    return scarcest(claim)
+    return shadowed(claim, scarcest(claim)) if free else scarcest(claim)
 
 
 def spend(claim: Claim[Meter], counters: tuple[Counter, ...], requests: int, leases: Leases, now: float) -> None:
@@ -65,7 +66,7 @@ def count_apart(meter: Meter, units: int, now: float, leases: Leases) -> None:
 
 def scarcest(claim: Claim[Meter]) -> Outcome:
     """Granted, with the limit of which the smallest part is left; one that only counts is told if no other applies."""
-    lines = claim.firm or claim.free
+    lines = claim.told
     if len(lines) == 1:
         meter = lines[0][0]
         counter = meter.counter
@@ -79,6 +80,14 @@ def scarcest(claim: Claim[Meter]) -> Outcome:
     if found is None:
         return UNLIMITED
     return granted(found.limit, found.counter.hand + found.counter.offset, found.counter.end)
+
+
+def shadowed(claim: Claim[Meter], outcome: Outcome, later: int = 0) -> Outcome:
+    """With the limit in shadow that would have refused, as far as is known. `later`: requests counted after it."""
+    for meter, cost in claim.shadow:
+        if meter.counter.offset + cost * later < 0:
+            return outcome._replace(shadow=meter.limit)
+    return outcome
 
 
 def known_refusal(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:

@@ -79,7 +79,7 @@ class MemoryLedger:
             tally.spent += cost
             if tally.spent >= tally.alarm or tally.meter is not meter:
                 self._cross(meter, now)
-        return scarcest(claim)
+        return shadowed(claim, scarcest(claim))
 
     def _refuse(self, claim: Claim[Meter], now: float) -> Outcome:
         over = [(meter, cost) for meter, cost in claim.firm if meter.tally.spent + cost > meter.value]
@@ -118,10 +118,16 @@ class MemoryLedger:
         return tally
 
 
+def shadowed(claim: Claim[Meter], outcome: Outcome) -> Outcome:
+    """With the limit in shadow that would have refused."""
+    over = next((meter.limit for meter, _ in claim.shadow if meter.tally.spent > meter.value), None)
+    return outcome._replace(shadow=over) if over else outcome
+
+
 def scarcest(claim: Claim[Meter]) -> Outcome:
     """Granted, with the limit of which the smallest part is left; one that only counts is told if no other applies."""
     least, found = inf, None
-    for meter, _ in claim.firm or claim.free:
+    for meter, _ in claim.told:
         value = meter.value
         share = (value - meter.tally.spent) / value if value else 0.0
         if share < least:

@@ -18,11 +18,12 @@ FLUSH_BYTES = 65_536
 CONTEXTS = 4_096  # preformatted parts that are remembered
 LONGEST_PATH = 768  # as JSON; with thirteen fields of 200, names and numbers, a line stays below 3,900
 LONGEST_FIELD = 200
+LONGEST_WORD = 20
 
 _is_plain = re.compile(r"[ !#-\[\]-~]{0,1200}").fullmatch  # printable ASCII that JSON need not escape
 
 Context = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, int, str
+    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, int, str
 ]
 
 
@@ -73,7 +74,7 @@ class AccessLog:
             self._second = second
             self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         who = r.application, r.plan, r.subject
-        key = (r.service, r.template, *who, r.upstream_name, r.limit, r.ledger, r.status, r.reason)
+        key = (r.service, r.template, *who, r.upstream_name, r.limit, r.shadow, r.ledger, r.status, r.reason)
         context = self._contexts.get(key) or self._context(key)
         upstream, remaining = r.upstream_seconds, r.remaining
         upstream_ms = "null" if upstream is None else f"{upstream * 1e3:.3f}"
@@ -114,6 +115,7 @@ def _context_text(
     subject: str | None,
     upstream: str | None,
     limit: str | None,
+    shadow: str | None,
     ledger: str | None,
     status: int,
     reason: str,
@@ -121,7 +123,8 @@ def _context_text(
     return (
         f'"service":{_field(service)},"route":{_field(template)},"application":{_field(application)},'
         f'"plan":{_field(plan)},"subject":{_field(subject)},"status":{status},"reason":{_field(reason)},'
-        f'"upstream":{_field(upstream)},"limit":{_field(limit)},"ledger":{_field(ledger)}'
+        f'"upstream":{_field(upstream)},"limit":{_field(limit)},"shadow":{_field(shadow)},'
+        f'"ledger":{quote(ledger, LONGEST_WORD)}'
     )
 
 

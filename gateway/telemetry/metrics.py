@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from resource import getpagesize
@@ -31,6 +32,7 @@ class Delta(TypedDict):
     ledger_calls: dict[str, int]  # "ok" | "failed" → how many
     ledger_seconds: tuple[float, list[int]]
     down_admissions: dict[str, int]  # "open" | "local" → requests let in without the store
+    shadow_refusals: list[tuple[str, str, int]]  # plan, limit in shadow, requests that it would have refused
     cpu_seconds: float
     log_lines_dropped: int
     refused_connections: dict[str, int]  # reason → how many
@@ -81,6 +83,7 @@ class Metrics:
         self._ledger = Histogram()
         self._ledger_calls = {"ok": 0, "failed": 0}
         self._down_admissions = {"open": 0, "local": 0}
+        self._shadow_refusals: Counter[tuple[str, str]] = Counter()
         self._cpu = 0.0
         self._dropped = 0
         self._refused: Mapping[str, int] = {}
@@ -106,6 +109,9 @@ class Metrics:
         key = (record.service, record.plan, record.status // 100, record.reason)
         series = self._series.get(key) or self._add(key)
         series.count += 1
+        shadow = record.shadow
+        if shadow is not None:
+            self._shadow_refusals[record.plan or "", shadow] += 1
         seconds = record.seconds
         upstream = record.upstream_seconds
         if upstream is not None:
@@ -137,6 +143,7 @@ class Metrics:
             ledger_calls=self._ledger_calls,
             ledger_seconds=self._ledger.drain(),
             down_admissions=self._down_admissions,
+            shadow_refusals=[(plan, limit, n) for (plan, limit), n in self._shadow_refusals.items()],
             cpu_seconds=cpu - self._cpu,
             log_lines_dropped=dropped - self._dropped,
             refused_connections={reason: n - self._refused.get(reason, 0) for reason, n in refused.items()},
@@ -146,6 +153,7 @@ class Metrics:
         )
         self._ledger_calls = {"ok": 0, "failed": 0}
         self._down_admissions = {"open": 0, "local": 0}
+        self._shadow_refusals.clear()
         self._cpu, self._dropped, self._refused = cpu, dropped, refused
         return delta
 

@@ -83,5 +83,9 @@ class Record(Protocol):
     def remaining(self) -> int | None: ...
 
     @property
+    def shadow(self) -> str | None:
+        """A limit in shadow that would have refused the request."""
+
+    @property
     def ledger(self) -> str | None:
         """ "open" or "local": let in without the store, as the plan's ledger_down says."""

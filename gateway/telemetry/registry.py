@@ -55,6 +55,7 @@ class Registry(Collector):
         self._ledger_calls = Counter({"ok": 0, "failed": 0})
         self._ledger_seconds = Total()
         self._down_admissions = Counter({"open": 0, "local": 0})
+        self._shadow_refusals: Counter[tuple[str, str]] = Counter()
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
         self._cpu_seconds = 0.0
         self._dropped = 0
@@ -78,6 +79,7 @@ class Registry(Collector):
         self._ledger_calls.update(delta["ledger_calls"])
         self._ledger_seconds.add(*delta["ledger_seconds"])
         self._down_admissions.update(delta["down_admissions"])
+        self._shadow_refusals.update({(plan, limit): n for plan, limit, n in delta["shadow_refusals"]})
         self._cpu_seconds += delta["cpu_seconds"]
         self._dropped += delta["log_lines_dropped"]
         self._refused.update(delta["refused_connections"])
@@ -137,6 +139,8 @@ class Registry(Collector):
         yield seconds
         text = "Requests let in without the store, by what their plan's ledger_down says."
         yield counter("gateway_ledger_down_admissions_total", text, ("mode",), self._down_admissions)
+        text = "Requests that a limit in shadow would have refused."
+        yield counter("gateway_shadow_refusals_total", text, ("plan", "limit"), self._shadow_refusals)
         alerts = {(state,): count for state, count in self._alerts.items()}
         yield counter(
             "gateway_alerts_total", "Alerts raised, delivered to all channels, and given up.", ("state",), alerts

@@ -305,6 +305,18 @@ def test_limits_that_differ_in_whose_requests_count(write: Write) -> None:
     assert [limit.per for limit in load(write(text)).plans["gold"].limits] == [*Per]
 
 
+def test_a_limit_in_shadow_never_refuses(write: Write) -> None:
+    """Not even where it is 0, and alerts may be above 100."""
+    hits = "[{limit: 10/day, shadow: true}, {limit: 0/hour, shadow: true}, 5/minute]"
+    gold = f"{{services: [x], limits: {{hits: {hits}}}, alerts: {{at: [100, 150]}}}}"
+    limits = load(write(f"services: {{x: {SERVICE}}}\nplans: {{gold: {gold}}}")).plans["gold"].limits
+    assert [(limit.shadow, limit.over, limit.bins) for limit in limits] == [
+        (True, Over.ALLOW, (100, 150)),
+        (True, Over.ALLOW, ()),
+        (False, Over.REJECT, (100,)),
+    ]
+
+
 def test_what_a_plan_leaves_out(config: Config) -> None:
     """`over` is for all limits that say nothing; alerts at 80 and 100 go to the log."""
     assert config.plans["free"] == Plan(

@@ -253,6 +253,24 @@ async def test_gateways_add_up_what_they_allow(world: World) -> None:
     assert sorted(alert.bin for alert in await world.alerts()) == [80, 100]
 
 
+async def test_a_limit_in_shadow_tells_what_it_would_have_refused(ledger: Gateway) -> None:
+    """And clients hear of the others alone."""
+    firm, shadow = limit(5), limit(2, period=Period.HOUR, over=Over.ALLOW, shadow=True)
+    outcomes = [await spend(ledger, "mobile", Charge(firm, 1), Charge(shadow, 1)) for _ in range(6)]
+    assert [outcome.shadow for outcome in outcomes] == [None, None, shadow, shadow, shadow, None]
+    assert {outcome.limit for outcome in outcomes} == {firm}
+    assert verdicts(outcomes) == {"granted": 5, "refused": 1}
+    alone = await spend(ledger, "mobile", Charge(shadow, 1))
+    assert (alone.verdict, alone.limit, alone.shadow) == (Verdict.GRANTED, None, shadow)
+
+
+async def test_requests_at_once_are_told_apart_by_a_limit_in_shadow(ledger: Gateway) -> None:
+    shadow = limit(3, period=Period.HOUR, over=Over.ALLOW, shadow=True)
+    outcomes = await ask_all([ledger], 10, "mobile", Charge(limit(8), 1), Charge(shadow, 1))
+    assert verdicts(outcomes) == {"granted": 8, "refused": 2}
+    assert sum(outcome.shadow is shadow for outcome in outcomes) == 5
+
+
 # --- alerts -----------------------------------------------------------------------------------------
 
 

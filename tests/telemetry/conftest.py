@@ -33,6 +33,7 @@ class Finished:
     upstream_name: str | None = "https://orders-1.internal:8443"
     limit: str | None = "100 hits per minute"
     remaining: int | None = 42
+    shadow: str | None = None
     ledger: str | None = None
 
 

@@ -74,6 +74,7 @@ def test_a_request_is_one_line_of_json(finished: Callable[..., Any]) -> None:
         "reason": "ok",
         "upstream": "https://orders-1.internal:8443",
         "limit": "100 hits per minute",
+        "shadow": None,
         "ledger": None,
         "bytes_in": 0,
         "bytes_out": 512,
@@ -98,6 +99,11 @@ def test_what_is_not_known_is_null(finished: Callable[..., Any]) -> None:
 def test_a_request_that_was_let_in_without_the_store_says_so(mode: str, finished: Callable[..., Any]) -> None:
     line = line_of(finished(ledger=mode, limit=None, remaining=None))
     assert (line["ledger"], line["limit"], line["remaining"], line["status"]) == (mode, None, None, 200)
+
+
+def test_a_request_that_a_limit_in_shadow_would_have_refused_says_so(finished: Callable[..., Any]) -> None:
+    line = line_of(finished(shadow="hits-day"))
+    assert (line["shadow"], line["limit"], line["status"]) == ("hits-day", "100 hits per minute", 200)
 
 
 def test_requests_of_one_second_share_its_text_and_those_of_others_do_not(
@@ -142,13 +148,14 @@ def test_a_hostile_client_can_neither_forge_a_line_nor_make_it_so_long_that_work
     record = finished(
         method=method, host=host, path=path, request_id=request_id, trace_id=request_id, peer=peer, subject=subject,
         application=application, template=template, service=template, plan=template, upstream_name=template,
-        limit=template, reason=template, ledger=template, bytes_in=2**63, bytes_out=2**63, remaining=2**63,
+        limit=template, shadow=template, reason=template, ledger=template,
+        bytes_in=2**63, bytes_out=2**63, remaining=2**63,
     )  # fmt: skip
     [line] = lines_of(record)
     assert len(line) <= select.PIPE_BUF
     assert line.isascii() and line[:-1].decode().replace("\x7f", "").isprintable()
     fields = json.loads(line)
-    assert len(fields) == 22
+    assert len(fields) == 23
     assert fields["status"] == 200
 
 

@@ -107,6 +107,14 @@ def test_requests_let_in_without_the_store_are_counted_by_mode() -> None:
     assert metrics.drain()["down_admissions"] == {"open": 0, "local": 0}
 
 
+def test_what_limits_in_shadow_would_have_refused_is_counted(finished: Callable[..., Any]) -> None:
+    metrics = Metrics()
+    for plan, shadow in (("gold", "hits-day"), ("gold", None), ("free", "hits-day"), ("gold", "hits-day")):
+        metrics.observe(finished(plan=plan, shadow=shadow))
+    assert sorted(metrics.drain()["shadow_refusals"]) == [("free", "hits-day", 1), ("gold", "hits-day", 2)]
+    assert metrics.drain()["shadow_refusals"] == []
+
+
 def test_gauges_are_read_when_they_are_drained_and_lost_lines_are_told_once() -> None:
     metrics = Metrics()
     idle, lost = 2, 5

@@ -40,7 +40,7 @@ def busy(finished: Callable[..., Any]) -> Registry:
     registry = Registry()
     for worker in ("1", "2"):
         metrics = Metrics()
-        metrics.observe(finished())
+        metrics.observe(finished(shadow="hits-day"))
         metrics.observe(finished(status=429, reason="over_limit", upstream_seconds=None, seconds=0.00005))
         metrics.ledger_call(0.0004, ok=True)
         metrics.down_admission("local")
@@ -63,6 +63,7 @@ def test_workers_counts_are_added_up(busy: Registry) -> None:
     assert value(busy, "gateway_ledger_calls_total", result="failed") == 0
     assert value(busy, "gateway_ledger_down_admissions_total", mode="local") == 2
     assert value(busy, "gateway_ledger_down_admissions_total", mode="open") == 0
+    assert value(busy, "gateway_shadow_refusals_total", plan="gold", limit="hits-day") == 2
     assert value(busy, "gateway_access_log_dropped_total") == 8
     assert value(busy, "gateway_refused_connections_total", reason="connections") == 14
 

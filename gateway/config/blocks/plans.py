@@ -27,17 +27,20 @@ class Limit(Block):
     per: Annotated[Per, one_of(Per, (), Per)] = Per.APPLICATION
     """Whose requests count together: those of each user or address of an application, of each application, of an
     account's applications, or of all the plan's applications to a service."""
+    shadow: of.Flag = False
+    """Whether it refuses nobody, and only tells whom it would have refused."""
 
     short: ClassVar = "limit"
     later: ClassVar = {
         "rate": "use limit",
         "concurrent": "use limit",
         "burst": "use limit",
-        "shadow": "use over: allow, which counts and never refuses",
     }
 
     @model_validator(mode="after")
     def _zero_refuses(self) -> Self:
+        if self.shadow and self.over is Over.ALLOW:
+            raise Complaint("contradicts shadow: true, which tells what over: reject would do", at=("over",))
         if self.limit[0] == 0 and self.over is Over.ALLOW:
             raise Complaint("contradicts a limit of 0, which always refuses", at=("over",))
         return self

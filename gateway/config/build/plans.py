@@ -67,7 +67,7 @@ def _limits(plan: str, block: Plan, context: Context) -> Iterator[model.Limit]:
 
 def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
     value, period = item.limit
-    over = item.over or block.over
+    over = Over.ALLOW if item.shadow else item.over or block.over
     bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over is Over.ALLOW)
     return model.Limit(
         plan=plan,
@@ -77,7 +77,8 @@ def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> mo
         zone=item.time_zone,
         per=item.per,
         value=value,
-        over=over if value else Over.REJECT,
+        over=over if value or item.shadow else Over.REJECT,
+        shadow=item.shadow,
         bins=tuple(bins) if value else (),
         down=_down(block),
     )
