@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import ClusterError, MasterDownError, MovedError, ReadOnlyError, ResponseError, TryAgainError
+from redis.exceptions import ResponseError
 
 from gateway.quota.calls import REMEMBERED, Answer
 from gateway.quota.clock import StoreClock
@@ -29,8 +29,6 @@ LANES = 2  # round trips under way at once
 PATIENCE = 1.0  # seconds that a round trip may take before its connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between attempts while the store is away
 ANOTHER_EPOCH = ("EPOCH", "FENCED")
-MOVED = (MovedError, ReadOnlyError, MasterDownError, TryAgainError, ClusterError)  # look for the primary again
-ELSEWHERE = "non local key"  # the server does not hold the slot of its own epoch's record any more
 
 CONSUME = Script("gateway.quota", "consume.lua")
 
@@ -267,8 +265,7 @@ class Dispatcher:
 
     def _rest(self, error: Exception) -> None:
         """Leave the store alone for a while: not after the first failure, and longer after each further one."""
-        if isinstance(error, MOVED) or ELSEWHERE in str(error):
-            self._on_moved()
+        self._on_moved()  # the primary may be another by now, or have other slots
         if self._pause is not None:
             return
         self._failures += 1
