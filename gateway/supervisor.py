@@ -29,6 +29,7 @@ from gateway.process.listeners import CannotListenError, address_of, bind, open_
 from gateway.process.reload import Reloaded, Reloader
 from gateway.process.stores import StoreKeeper
 from gateway.process.systemd import Notifier, inherited
+from gateway.process.usage import UsageDesk
 from gateway.quota.page import page_file
 from gateway.store import StoreError
 from gateway.telemetry.log_writer import STDERR, LogWriter
@@ -67,6 +68,7 @@ class Supervisor:
         self._registry = Registry()
         self._alerting = Alerting(self._registry.count_alert)
         self._store = StoreKeeper()
+        self._usage = UsageDesk()
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -97,7 +99,8 @@ class Supervisor:
         stack.callback(admin.close)
         self._config = await self._store.start(stack, self._config)
         await self._alerting.start(stack, self._config)
-        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload), admin))
+        self._usage.start(stack, self._config)
+        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload, self._usage), admin))
         background(stack, self._notifier.keep_alive())
         self._crew = Crew(self._config, shares, self._hooks())
         await self._crew.start()
@@ -165,6 +168,7 @@ class Supervisor:
         await self._crew.reload(config)
         self._config = config
         self._alerting.take(config)
+        self._usage.take(config)
 
     # --- the admin listener
 

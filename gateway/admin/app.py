@@ -1,13 +1,13 @@
-"""The admin listener's pages: `/healthz` (the process lives), `/readyz` (it may get traffic), `/metrics`, `/reload`."""
+"""The admin listener's pages: `/healthz` (the process lives), `/readyz` (it may get traffic), `/metrics`, `/reload`.
+
+And `/usage`: see usage.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from ipaddress import ip_address
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,15 +16,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import __version__
+from gateway.admin.pages import HEADERS, from_here, page, problem
+from gateway.admin.usage import usage_routes
 from gateway.process.reload import Outcome, Reloaded
+from gateway.process.usage import UsageDesk
 
 Ready = Callable[[], Awaitable[list[str]]]  # what is missing; empty: ready
 Metrics = Callable[[str], Awaitable[tuple[bytes, str]]]  # Accept → exposition, content type
 Reload = Callable[[], Awaitable[Reloaded]]
 
 PATIENCE = 2.0  # seconds for the answer to a probe; kubelet's own default is 1
-HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-BROWSERS = ("origin", "sec-fetch-site", "referer")  # fields that a page's script cannot leave out
 STATUSES = {
     Outcome.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
     Outcome.RESTART_NEEDED: HTTPStatus.CONFLICT,
@@ -33,7 +34,9 @@ STATUSES = {
 PAGES = {"/healthz": "the process lives", "/readyz": "it may get traffic", "/metrics": "for Prometheus"}
 
 
-def admin_app(ready: Ready, metrics: Metrics, reload: Reload) -> Starlette:
+def admin_app(
+    ready: Ready, metrics: Metrics, reload: Reload, usage: UsageDesk, more: Sequence[Route] = ()
+) -> Starlette:
     """The application. `ready` lists what is missing, `draining` among it; `metrics` gives what a scraper accepts."""
 
     async def readiness(_: Request) -> Response:
@@ -57,6 +60,8 @@ def admin_app(ready: Ready, metrics: Metrics, reload: Reload) -> Starlette:
         Route("/readyz", readiness),
         Route("/metrics", exposition),
         Route("/reload", reloading, methods=["POST"]),
+        *usage_routes(usage),
+        *more,
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: refusal, Exception: fault})
     app.router.redirect_slashes = False
@@ -72,12 +77,6 @@ async def missing_now(ready: Ready) -> list[str]:
         return [f"the readiness check took more than {PATIENCE:g} s"]
     except Exception as error:  # a probe is answered whatever is broken
         return [f"the readiness check failed: {type(error).__name__}"]
-
-
-def from_here(request: Request) -> bool:
-    """Whether a program on this machine asks: nobody says who he is here, and a browser may be led."""
-    host = "" if request.client is None else request.client.host
-    return bool(host) and ip_address(host).is_loopback and not any(name in request.headers for name in BROWSERS)
 
 
 def outcome_page(reloaded: Reloaded) -> Response:
@@ -108,16 +107,3 @@ async def refusal(_: Request, error: Exception) -> Response:
 async def fault(_: Request, __: Exception) -> Response:
     """A fault of ours; the server logs its traceback."""
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, {})
-
-
-def problem(status: HTTPStatus, headers: Mapping[str, str], **members: Any) -> Response:
-    """Problem details of a status; `members` say more."""
-    code = status.phrase.lower().replace(" ", "_")
-    body = {"type": "about:blank", "title": status.phrase, "status": status, "code": code, **members}
-    return page(body, status, {**headers, "Content-Type": "application/problem+json"})
-
-
-def page(body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that nobody keeps."""
-    fields = {**HEADERS, "Content-Type": "application/json", **(headers or {})}
-    return Response(json.dumps(body) + "\n", status, fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redis.exceptions import ResponseError
 
+from gateway.quota.adjust import ADJUST
 from gateway.quota.dispatch import CONSUME
 from gateway.quota.restore import RESTORE
 from gateway.quota.watch import PUBLISH
@@ -27,8 +28,9 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
         here = f"{look.split(b';')[1].decode()} {run}"
         header = (1, 0, 10, record, here, outbox, 1, 0)
         await _run(CONSUME, link, (2, last, counter, *header, 1, *FOREVER, *UNITS, *ALERT, 0))
-        await _run(PUBLISH, link, (1, counter, record, here, 1, 1, 0, 0, 0, "", ""))
+        await _run(PUBLISH, link, (1, counter, record, here, outbox, 1, 1, 0, 0, 0, "", "", "", ""))
         await _run(RESTORE, link, (1, counter, record, here, 0, 1, 1, 0, 0, "", ""))
+        await _run(ADJUST, link, (1, counter, record, here, 1, 1, 0, "", ""))
     finally:
         await link.exchange([("DEL", record, processes, last, counter, outbox)], PATIENCE)
 

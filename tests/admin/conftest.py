@@ -14,6 +14,7 @@ import pytest
 from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
 from gateway.process.reload import Outcome, Reloaded
+from gateway.process.usage import UsageDesk
 
 NOTHING = Reloaded(Outcome.UNCHANGED, "nothing has changed")
 
@@ -27,6 +28,7 @@ class Gateway:
     accepted: list[str] = field(default_factory=list)
     reloaded: Reloaded = NOTHING
     reloads: int = 0
+    usage: UsageDesk = field(default_factory=UsageDesk)
     hang: bool = False
     broken: bool = False
     sock: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
@@ -68,7 +70,7 @@ class Gateway:
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
     gateway.task = asyncio.create_task(
-        serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload), gateway.sock)
+        serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload, gateway.usage), gateway.sock)
     )
     yield gateway
     await gateway.stop()

@@ -143,7 +143,7 @@ async def test_a_browser_cannot_be_led_to_reload(gateway: Any, client: httpx2.As
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("10.0.0.1", False), ("192.168.0.1", False)],
 )
 async def test_only_this_machine_may_reload(gateway: Any, address: str, may: bool) -> None:
-    app = admin_app(gateway.ready, gateway.metrics, gateway.reload)
+    app = admin_app(gateway.ready, gateway.metrics, gateway.reload, gateway.usage)
     transport = httpx2.ASGITransport(app, client=(address, 1234))
     async with httpx2.AsyncClient(transport=transport, base_url="http://admin") as client:
         assert (await client.post("/reload")).status_code == (200 if may else 403)

@@ -1,0 +1,116 @@
+"""`/usage` on the admin listener: what is spent, adding to a limit, starting again at 0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.admin.pages import from_here, page, problem
+from gateway.process.usage import NotKeptError, Order, UsageDesk
+from gateway.quota.adjust import RangeError, UnsureError
+from gateway.quota.counters import LARGEST
+from gateway.quota.owners import UnknownError
+from gateway.store import StoreError
+
+LONGEST = 16 * 1024  # bytes of an order
+WHERE = ("application", "plan", "limit", "by")
+
+ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {  # the narrower first
+    UnknownError: (HTTPStatus.NOT_FOUND, "unknown"),
+    RangeError: (HTTPStatus.CONFLICT, "out_of_range"),
+    NotKeptError: (HTTPStatus.NOT_IMPLEMENTED, "not_kept"),
+    UnsureError: (HTTPStatus.BAD_GATEWAY, "unsure"),
+    StoreError: (HTTPStatus.SERVICE_UNAVAILABLE, "store_down"),
+}
+
+
+class OrderError(ValueError):
+    """A body that is no order; the message says what would be one."""
+
+
+def usage_routes(desk: UsageDesk) -> list[Route]:
+    """For programs on this machine alone, as with `/reload`: a browser may be led, and names of users are nobody's
+    business.
+    """
+
+    async def show(request: Request) -> Response:
+        strange = request.query_params.keys() - {"application"}
+        if strange:
+            raise OrderError(f"there is no parameter '{min(strange)}' (application)")
+        return page({"usage": await desk.show(request.query_params.get("application"))})
+
+    async def top_up(request: Request) -> Response:
+        order, members = await _order(request, "units")
+        return page({"usage": await desk.top_up(order, _units(members.get("units")))})
+
+    async def reset(request: Request) -> Response:
+        order, _ = await _order(request)
+        return page({"usage": await desk.reset(order)})
+
+    return [
+        Route("/usage", _answered(show), methods=["GET"]),
+        Route("/usage/topup", _answered(top_up), methods=["POST"]),
+        Route("/usage/reset", _answered(reset), methods=["POST"]),
+    ]
+
+
+def _answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        if not from_here(request):
+            raise HTTPException(HTTPStatus.FORBIDDEN)
+        try:
+            return await work(request)
+        except OrderError as error:
+            return problem(HTTPStatus.BAD_REQUEST, {}, detail=str(error))
+        except tuple(ANSWERS) as error:
+            status, word = next(found for kind, found in ANSWERS.items() if isinstance(error, kind))
+            return problem(status, {}, code=word, detail=str(error))
+
+    return answer
+
+
+async def _order(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:
+    """What a body asks for, and all its members. Raises OrderError."""
+    members = _parsed(await _body(request))
+    strange = members.keys() - {*WHERE, *more}
+    if strange:
+        raise OrderError(f"'{min(strange)}' is not a member of it ({' '.join((*WHERE, *more))})")
+    for name in WHERE:
+        if not isinstance(members.get(name), str | None) or members.get(name) == "":
+            raise OrderError(f"'{name}' is text")
+    if members.get("application") is None:
+        raise OrderError("'application' is missing: whose usage is meant")
+    peer = "" if request.client is None else f"{request.client.host}:{request.client.port}"
+    return Order(members["application"], members.get("plan"), members.get("limit"), members.get("by"), peer), members
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LONGEST:
+            raise OrderError(f"more than {LONGEST} bytes")
+    return body
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(body)
+    except (ValueError, RecursionError):
+        raise OrderError('the body is not JSON, such as {"application": "mobile"}') from None
+    if not isinstance(members, dict):
+        raise OrderError('the body is not a JSON object, such as {"application": "mobile"}')
+    return members
+
+
+def _units(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < abs(value) <= LARGEST:
+        raise OrderError("'units' is a whole number, not 0: how many are added; below 0, taken back")
+    return value
