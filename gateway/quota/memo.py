@@ -13,6 +13,7 @@ from gateway.store.script import Command
 MOST = 50_000  # counters, at some 300 bytes; the least recently asked go first
 SOME = 50  # looked at in one go for having ended
 ROWS = 100  # counters in one call
+LATE = 600.0  # seconds after a window's end for which its usage and alerts may still have to be told
 DELIVERED = 60.0  # seconds after which an alert has surely left the store
 
 
@@ -63,13 +64,13 @@ class Memo:
             self._raised[key] = Raised(self._raised.pop(key, NONE).bins | new, about, now)
 
     def forget_ended(self, now: float) -> None:
-        """Drop some whose window is over, and alerts that were delivered surely; `now` is the store's time."""
+        """Drop some whose window is long over, and alerts that were delivered surely; `now` is the store's time."""
         notes = self._notes
         while self._raised and next(iter(self._raised.values())).at < now - DELIVERED:
             del self._raised[next(iter(self._raised))]
         for _ in range(min(SOME, len(notes))):
             key = next(iter(notes))
-            if notes[key].end > now:
+            if notes[key].end > now - LATE:
                 return
             del notes[key]
 
@@ -77,7 +78,7 @@ class Memo:
         """Calls of publish.lua, for the scopes whose tag concerns the node of `fence`."""
         by_tag: dict[str, list[tuple[str, Note]]] = {}
         for key, note in self._notes.items():
-            if note.end > now and note.state.epoch not in (fence.epoch, *fence.intact) and concerns(note.tag):
+            if note.end > now - LATE and note.state.epoch not in (fence.epoch, *fence.intact) and concerns(note.tag):
                 by_tag.setdefault(note.tag, []).append((key, note))
         for notes in by_tag.values():
             for start in range(0, len(notes), ROWS):
