@@ -27,14 +27,14 @@ class Note(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """Bins of a counter that were raised lately, as far as this process knows; `about` as in consume.lua."""
+    """Bins of a counter that were raised lately, as far as this process knows; the tail of its row in consume.lua."""
 
     bins: frozenset[str]
-    about: str
+    tail: tuple[str, str]
     at: float
 
 
-NONE = Raised(frozenset(), "", 0.0)
+NONE = Raised(frozenset(), ("", ""), 0.0)
 
 
 class Memo:
@@ -50,18 +50,18 @@ class Memo:
         for counter, state in zip(counters, states, strict=True):
             if state is None:
                 continue
-            key, row, (_, about) = counter.entry
-            self._note_raised(key, state, notes.pop(key, None), about, now)
+            key, row, tail = counter.entry
+            self._note_raised(key, state, notes.pop(key, None), tail, now)
             notes[key] = Note(counter.scope.tag, state, row[3], counter.end)
         while len(notes) > MOST:
             del notes[next(iter(notes))]
 
-    def _note_raised(self, key: str, state: State, before: Note | None, about: str, now: float) -> None:
+    def _note_raised(self, key: str, state: State, before: Note | None, tail: tuple[str, str], now: float) -> None:
         if before is not None and before.state.raised == state.raised:
             return
         new = bins_of(state.raised) - (bins_of(before.state.raised) if before is not None else NONE.bins)
         if new:
-            self._raised[key] = Raised(self._raised.pop(key, NONE).bins | new, about, now)
+            self._raised[key] = Raised(self._raised.pop(key, NONE).bins | new, tail, now)
 
     def forget_ended(self, now: float) -> None:
         """Drop some whose window is long over, and alerts that were delivered surely; `now` is the store's time."""
@@ -89,9 +89,11 @@ class Memo:
     def _row(self, key: str, note: Note) -> tuple[str | int, ...]:
         """What was raised lately is told to be raised again: the alert may have been lost with the store."""
         state, raised = note.state, self._raised.get(key, NONE)
-        known, again = bins_of(state.raised) - raised.bins, bins_of(state.raised) & raised.bins
+        known = bins_of(state.raised) - raised.bins
+        units_of, about = raised.tail
+        again = " ".join(bin_ for bin_ in units_of.split() if bin_.partition("=")[0] in raised.bins)
         units = (state.epoch, state.version, state.spent, state.held, state.topped)
-        return (*units, ",".join(sorted(known)), note.drop, ",".join(sorted(again, key=int)), raised.about)
+        return (*units, ",".join(sorted(known)), note.drop, again, about)
 
 
 def bins_of(raised: str) -> frozenset[str]:

@@ -9,7 +9,7 @@
 -- ARGV[2]  the epoch, and the run of the server, as the caller knows them: "EPOCH RUN"
 -- ARGV[3]  the key of the outbox, a stream on this server
 -- ARGV[4…]  for each row: epoch, version, spent, held, topped, raised, drop, and where an alert was raised so lately that
---          it may have been lost with the store: again, its bins; about, its JSON up to the bin within its id
+--          it may have been lost with the store: again, "BIN=UNITS BIN=UNITS…"; about, its JSON up to the bin within its id
 --
 -- Answers how many were news.
 
@@ -37,13 +37,12 @@ local function read(key)
 end
 
 local function base_of(counter, packed)
-  local since, version, spent, held = string.match(packed, '^ (%d+) (%d+) (%d+) (%d+)$')
-  if since then
-    return {epoch = tonumber(since), version = tonumber(version), spent = tonumber(spent), held = tonumber(held)}
-  elseif is_here(counter.epoch) then
-    return {epoch = 0, version = 0, spent = 0, held = 0}
+  if not is_here(counter.epoch) then -- untouched since the loss: it is the base itself
+    return {epoch = tonumber(counter.epoch), version = counter.version, spent = counter.spent, held = counter.held}
   end
-  return {epoch = tonumber(counter.epoch), version = counter.version, spent = counter.spent, held = counter.held}
+  local since, version, spent, held = string.match(packed, '^ (%d+) (%d+) (%d+) (%d+)$')
+  if not since then return {epoch = 0, version = 0, spent = 0, held = 0} end
+  return {epoch = tonumber(since), version = tonumber(version), spent = tonumber(spent), held = tonumber(held)}
 end
 
 local function union(one, other)
@@ -58,8 +57,8 @@ local function is_raised(counter, bin)
 end
 
 local function raise_again(counter, bins, about)
-  for bin in string.gmatch(bins, '%d+') do
-    if not is_raised(counter, bin) then
+  for bin, units in string.gmatch(bins, '(%d+)=(%d+)') do
+    if counter.spent >= tonumber(units) and not is_raised(counter, bin) then
       counter.raised = counter.raised == '' and bin or counter.raised .. ',' .. bin
       redis.call('XADD', ARGV[3], 'MAXLEN', '~', SOME, '*', 'alert', string.format(
         '%s%s", "bin": %s, "spent": %.0f, "raised_at": %.6f}', about, bin, bin, counter.spent, real))

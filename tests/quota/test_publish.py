@@ -123,3 +123,11 @@ async def test_what_is_no_counter_is_left_as_it_is(books: Books) -> None:
     with pytest.raises(ResponseError, match="CORRUPT"):
         await books.publish(Note("a", 7, 5, spent=30))
     assert await books.counter("a") == "rubbish"
+
+
+async def test_a_counter_that_survived_a_second_loss_is_its_own_base(books: Books) -> None:
+    """Its data came back, under another run: what is remembered of it is no news, whatever its base was before."""
+    await books.redis.set(books.key("a"), "165 0 0 5 92  3 25 50 5")  # of epoch 5, with a base from epoch 3
+    assert await books.publish(Note("a", 5, 92, 165)) == 0
+    assert await books.publish(Note("a", 5, 93, 170)) == 1
+    assert await books.units("a") == (170, 0)
