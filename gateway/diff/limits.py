@@ -27,6 +27,11 @@ def limits_of(config: Config, application: Application) -> list[Limit]:
     return [limit for plan in application.plans for limit in config.plans[plan].limits]
 
 
+def label(limit: Limit) -> str:
+    """What it limits, such as `hits per minute`, without how many."""
+    return str(limit).partition(" ")[2]
+
+
 def pairs(before: list[Limit], after: list[Limit]) -> list[Pair]:
     """What became of each limit: by its counter, else by metric and period, else by metric where that is clear."""
     left, found = list(before), dict[Limit, Limit]()
@@ -53,7 +58,7 @@ def limit_changes(found: list[Pair]) -> Iterator[LimitChange]:
     for before, after in found:
         limit = after or before
         assert limit is not None
-        name = f"{metric_of(limit)} per {limit.period}"
+        name = label(limit)
         if before is None or after is None:
             kind = Kind.ADDED if before is None else Kind.REMOVED
             yield LimitChange(kind, name, _amount(before), _amount(after))
@@ -76,7 +81,7 @@ def fresh(found: list[Pair], before: Each, after: Each) -> Iterator[Fresh]:
     """The counters that start at 0, of an application that was there before."""
     for old, new in found:
         if new is not None:
-            name = f"{metric_of(new)} per {new.period}"
+            name = label(new)
             why = f"it counts {EACH[after]}, was {EACH[before]}" if before is not after else _why(old, new)
             if why:
                 yield Fresh(name, why)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
 from gateway.diff.difference import Over
-from gateway.diff.limits import limits_of
-from gateway.model import Config, Each, Limit, Period
+from gateway.diff.limits import label, limits_of
+from gateway.model import Application, Config, Each, Limit, Per, Period
 from gateway.model import Over as Beyond
 from gateway.quota.backup import window_of
 from gateway.quota.census import Units
 from gateway.quota.counters import Rule
-from gateway.quota.crossings import metric_of
-from gateway.quota.report import shown
-from gateway.store import keys
+from gateway.quota.report import pers_of, shown
 from gateway.store.keys import Counted
 
 
@@ -26,30 +25,49 @@ def over_at_once(before: Config, after: Config, counters: Iterable[tuple[Counted
         if here is None or not here.start <= now < (here.end or float("inf")):
             continue
         rule = Rule(name.plan, name.service or None, name.metric, Period(name.period), name.zone)
-        owner = _owner(name.tag, rule)
-        limit, former = new.get(owner), old.get(owner)
-        if limit is None or not _is_over(limit, units) or (former is not None and _is_over(former, units)):
+        owner = next((owner for owner in _owners(name, rule) if owner in new), None)
+        if owner is None:
             continue
-        about, was = f"{metric_of(limit)} per {limit.period}", None if former is None else former.value
-        found.append(Over(shown(name.tag), limit.plan, about, units.spent, was, limit.value, here.end))
+        limit, former = new[owner], old.get(owner)
+        if not _is_over(limit, units) or (former is not None and _is_over(former, units)):
+            continue
+        was = None if former is None else former.value
+        found.append(Over(shown(name.tag), limit.plan, label(limit), units.spent, was, limit.value, here.end))
     return sorted(found, key=lambda over: over[:3])
 
 
-Owner = tuple[str, bool, Rule]  # an application's tag, whether one of its clients is counted, and what
+Owner = tuple[str, bool, Rule]  # a name, whether one of its clients or users is counted, and what
 
 
-def _owner(tag: str, rule: Rule) -> Owner:
-    """Whose counter it is; of a long tag, which is a digest, nobody's."""
-    name, slash, _ = tag.partition("/")
-    return name, bool(slash), rule
+def _owners(name: Counted, rule: Rule) -> Iterator[Owner]:
+    """Whose counter it may be; of a long tag, which is a digest, nobody's."""
+    for per in pers_of(name.tag):
+        scope = unquote(name.tag) if per is Per.APPLICATION else unquote(name.tag).partition(":")[2]
+        whose, slash, _ = scope.partition("/")
+        yield whose, bool(slash), rule._replace(per=per)
 
 
 def _limits(config: Config) -> dict[Owner, Limit]:
     return {
-        (keys.tag(app.name), app.each is not Each.SHARED, Rule.of(limit)): limit
+        (whose, narrow, Rule.of(limit)): limit
         for app in config.applications.values()
         for limit in limits_of(config, app)
+        for whose, narrow in _counted(config, app, limit)
     }
+
+
+def _counted(config: Config, app: Application, limit: Limit) -> Iterator[tuple[str, bool]]:
+    """The names under which an application's requests count, and whether each of its clients or users does."""
+    match limit.per:
+        case Per.SERVICE:
+            services = config.plans[limit.plan].services if limit.service is None else (limit.service,)
+            yield from ((service, False) for service in services)
+        case Per.ACCOUNT:
+            yield app.account or "", False
+        case Per.APPLICATION:
+            yield app.name, app.each is not Each.SHARED
+        case _:
+            yield app.name, True
 
 
 def _is_over(limit: Limit, units: Units) -> bool:

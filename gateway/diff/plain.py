@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 from gateway.diff.difference import Change
 from gateway.model import Rule
+from gateway.telemetry.logs import redact
 
 T = TypeVar("T")
 
-Flat = dict[str, tuple[str, bool]]  # where → text, and whether it is a secret
+TYPE = ".type"  # of what may be one of several
 
 
 def portable(value: T) -> T:
@@ -28,6 +29,9 @@ def _portable(value: Any) -> Any:
         return replace(value, **{f.name: _portable(getattr(value, f.name)) for f in fields(value)})
     if isinstance(value, Mapping):
         return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        items = map(_portable, value)
+        return tuple(items) if type(value) is tuple else type(value)(*items)
     return value
 
 
@@ -44,12 +48,12 @@ def changes(before: object, after: object, *, without: frozenset[str] = frozense
     return tuple(
         Change(name, *map(_shown, (old.get(name), new.get(name))))
         for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and not (name.endswith(TYPE) and (name in old) != (name in new))
     )
 
 
 def _shown(text: tuple[str, bool] | None) -> str | None:
-    return None if text is None or text[1] else text[0]
+    return None if text is None or text[1] else redact(text[0])
 
 
 def _flat(value: Any, without: frozenset[str]) -> Iterator[tuple[str, tuple[str, bool]]]:
@@ -64,20 +68,31 @@ def _named(name: str, value: Any, secret: bool) -> Iterator[tuple[str, tuple[str
     if isinstance(value, tuple) and value and all(isinstance(item, Rule) for item in value):
         yield from _rules(name, value)
     elif is_dataclass(value):
+        yield f"{name}{TYPE}", (type(value).__name__.lower(), False)
         for inner, text in _flat(value, frozenset()):
             yield f"{name}.{inner}", text
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _named(f"{name}.{key}", item, secret)
+            yield from _named(f"{name}.{key}", "none" if item is None else item, secret)
     elif value is not None and value != ():
-        yield name, (words(value), secret)
+        yield name, (words(value), secret or _has_secret(value))
+
+
+def _has_secret(value: Any) -> bool:
+    """Within a list, which is shown whole or not at all."""
+    if is_dataclass(value):
+        given = ((field, getattr(value, field.name)) for field in fields(value))
+        return any(item is not None if not field.repr else _has_secret(item) for field, item in given)
+    return isinstance(value, tuple) and any(map(_has_secret, value))
 
 
 def _rules(name: str, rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str, bool]]]:
     """Each by its pattern; the order counts where one ends the search."""
+    usages: dict[str, list[str]] = {}
     for rule in rules:
         usage = ", ".join(f"{amount} {metric}" for metric, amount in rule.usage.items())
-        yield f"{name}: {rule.method} {rule.pattern}", (f"{usage}, last" if rule.last else usage, False)
+        usages.setdefault(f"{rule.method} {rule.pattern}", []).append(f"{usage}, last" if rule.last else usage)
+    yield from ((f"{name}: {rule}", ("; ".join(usage), False)) for rule, usage in usages.items())
     if any(rule.last for rule in rules):
         yield f"order of {name}", (", ".join(f"{rule.method} {rule.pattern}" for rule in rules), False)
 
@@ -87,9 +102,9 @@ def words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.15g}"
     if is_dataclass(value):
-        return " + ".join(f"{name} {text}" for name, (text, _) in _flat(value, frozenset()))
+        return " + ".join(f"{name} {text}" for name, (text, _) in _flat(value, frozenset()) if not name.endswith(TYPE))
     if isinstance(value, tuple) and type(value) is tuple:
         return ", ".join(map(words, value))
     if isinstance(value, tuple) and type(value).__str__ is tuple.__str__:

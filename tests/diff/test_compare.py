@@ -72,6 +72,11 @@ def test_a_raised_limit_concerns_all_who_have_the_plan_and_keeps_its_counters(ed
             (),
         ),
         (
+            "hits: [100/minute, {limit: 5000/month, per: user}]",
+            (),
+            (Fresh("hits per month and user", "per user, was application"),),
+        ),
+        (
             "hits: [{limit: 100/minute, time_zone: Europe/Berlin}, 5000/month]",  # minutes are the same everywhere
             (),
             (),
@@ -183,6 +188,12 @@ def test_a_service_that_changes_concerns_all_who_may_call_it(edited: Edited) -> 
         ),
         ("mobile", "web", "scanner", "staff", "guests"),
     )
+
+
+def test_a_rule_that_is_there_twice_counts_twice(edited: Edited) -> None:
+    twice = ("      - POST /orders: writes", "      - POST /orders: writes\n      - POST /orders: hits")
+    (item,) = compare(*edited(twice)).items
+    assert item.changes == (Change("rules: POST /orders", "1 writes", "1 writes; 1 hits"),)
 
 
 def test_a_secret_is_told_to_have_changed_and_not_shown(edited: Edited) -> None:

@@ -63,3 +63,29 @@ def test_who_gets_a_plan_whose_counter_is_full_already_is_named(edited: Edited) 
     before, after = edited(("scanner: {plans: [free]", "scanner: {plans: [gold]"))
     (over,) = over_at_once(before, after, [month("scanner", 5000)], NOW)
     assert (over.scope, over.before, over.after) == ("scanner", None, 5000)
+
+
+def test_users_accounts_and_services_have_limits_of_their_own(edited: Edited) -> None:
+    each = ((9, "user"), (99, "account"), (999, "service"))
+    limits = ", ".join(f"{{limit: {many}/month, per: {whose}}}" for many, whose in each)
+    owned = ("web-app]", "web-app], account: acme"), ("roles: [staff]}", "roles: [staff]}, account: acme")
+    before, after = edited(("[100/minute, 5000/month]", f"[{limits}]"), *owned)
+    counters = [
+        month("user%3Amobile/ann", 9),
+        month("user%3Amobile/bob", 8),
+        month("user%3Atv/eve", 9),
+        month("account%3Aacme", 99),
+        month("account%3Aother", 99),
+        month("service%3Aorders", 999),
+        month("mobile", 5000),
+    ]
+    assert [(over.scope, over.limit) for over in over_at_once(before, after, counters, NOW)] == [
+        ("account:acme", "hits per month and account"),
+        ("service:orders", "hits per month and service"),
+        ("user:mobile/ann", "hits per month and user"),
+    ]
+
+
+def test_a_limit_in_shadow_has_nobody_over_it(edited: Edited) -> None:
+    configs = edited(("5000/month", "{limit: 10/month, shadow: true}"))
+    assert over_at_once(*configs, [month("mobile", 100)], NOW) == []
