@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HITS = "hits"  # 3scale's built-in metric: every service has it
+NO_PLAN = "-"  # stands for a plan in the limits of a service itself
 MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
 UNLIMITED = 10**18  # bytes: more than a Content-Length can say
 

@@ -37,20 +37,20 @@ class WithoutStore:
             return refusal or UNAVAILABLE
         now = self._clock.earliest()
         late = self._clock.local() + self._clock.ahead
-        lines = [self._line(meter, cost, now) for meter, cost in claim.firm]
         limit = claim.firm[0][0].limit
+        lines = [self._line(meter, cost, now) for meter, cost in claim.firm if meter.limit.down.mode is limit.down.mode]
         if limit.down.mode is DownMode.LOCAL and any(line.end <= late for line in lines):
             return UNAVAILABLE  # at the edge of two windows
         outcome = self._fallback.decide(limit, lines)
         if outcome.verdict is Verdict.GRANTED:
-            self._count(claim, outcome, now)
+            self._count(claim, now)
             return shadowed(claim, outcome)
         return outcome
 
-    def _count(self, claim: Claim[Meter], outcome: Outcome, now: float) -> None:
+    def _count(self, claim: Claim[Meter], now: float) -> None:
         try:
-            if outcome.fallback is DownMode.OPEN:
-                for meter, cost in claim.firm:
+            for meter, cost in claim.firm:
+                if meter.limit.down.mode is DownMode.OPEN:
                     count_apart(meter, cost, now, self._leases)
             count(claim, 1, now, self._leases)
         except PageFullError:

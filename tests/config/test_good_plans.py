@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import load
 from gateway.model import (
+    NO_PLAN,
     UNLIMITED,
     Accept,
     Account,
@@ -303,6 +304,24 @@ def test_limits_that_differ_in_whose_requests_count(write: Write) -> None:
     limits = ", ".join(f"{{limit: 10/minute, per: {per}}}" for per in Per)
     text = f"services: {{x: {SERVICE}}}\nplans: {{gold: {{services: [x], limits: {{hits: [{limits}]}}}}}}"
     assert [limit.per for limit in load(write(text)).plans["gold"].limits] == [*Per]
+
+
+@pytest.mark.parametrize(
+    ("plan", "down"),
+    [
+        ("", Down()),
+        (", ledger_down: open", Down(mode=DownMode.OPEN)),
+        (", ledger_down: {local: {share: 10%, gateways: 2}}", Down(mode=DownMode.OPEN)),  # it has no local shares
+    ],
+)
+def test_a_service_s_own_limits_hold_for_each_plan_that_opens_it(plan: str, down: Down, write: Write) -> None:
+    """After the plan's own."""
+    limited = SERVICE[:-1] + ", limits: {hits: [90/second, {limit: 5/day, shadow: true}]}}"
+    gold = f"{{services: [x], limits: {{hits: [100/minute]}}{plan}}}"
+    own, second, day = load(write(f"services: {{x: {limited}}}\nplans: {{gold: {gold}}}")).plans["gold"].limits
+    assert own.plan == "gold"
+    whole = Limit(plan=NO_PLAN, service="x", per=Per.SERVICE, period=Period.SECOND, value=90, down=down)
+    assert (second, day.shadow, day.plan, day.bins) == (whole, True, NO_PLAN, ())
 
 
 def test_a_limit_in_shadow_never_refuses(write: Write) -> None:

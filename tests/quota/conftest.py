@@ -121,6 +121,11 @@ class World:
         for ledger in self._ledgers:
             self._tell(ledger)
 
+    async def rest(self) -> None:
+        """Return when no call is under way, and all that was used is told."""
+        while any(ledger.owes for ledger in self._ledgers):
+            await asyncio.sleep(0.002)
+
     async def alerts(self) -> list[Alert]:
         """All that were raised, when everything has been reported."""
         if not self._ledgers:

@@ -1,4 +1,4 @@
-"""Requests with limits of several scopes: a user's, an application's, an account's. All of them hold, or none is used."""
+"""Requests with limits of several scopes, as a user and an application: all of them hold, or none is used."""
 
 from __future__ import annotations
 
@@ -45,9 +45,8 @@ async def ask_all(ledgers: list[Gateway], requests: list[Parts]) -> list[Outcome
 
 async def later(world: World, seconds: float) -> None:
     """Let time pass when no call is under way: none may seem to take as long."""
-    if seconds:
-        await world.alerts()
-        world.advance(seconds)
+    await world.rest()
+    world.advance(seconds)
 
 
 def granted(outcomes: list[Outcome]) -> int:
@@ -163,7 +162,7 @@ def spend(spent: Counter[Any], parts: Parts, now: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.tuples(requests, st.integers(0, 1), st.sampled_from([0.0, 0.0, 30.0, 3600.0])), max_size=25))
 def test_one_request_after_another(urls: Callable[[str], str], kind: str, steps: list[Any]) -> None:
     async def run() -> None:
@@ -181,7 +180,7 @@ def test_one_request_after_another(urls: Callable[[str], str], kind: str, steps:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(asked=st.lists(requests, max_size=40))
 def test_many_requests_at_once(urls: Callable[[str], str], kind: str, asked: list[Any]) -> None:
     """No limit is passed, and nobody is refused who would still fit at the end."""

@@ -10,6 +10,7 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.limits import ServiceLimit
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
@@ -123,6 +124,8 @@ class Service(Block):
     """Credentials; the first line whose credentials are all present holds."""
     metrics: Named[Metric] = Field(default_factory=dict)
     """What is counted besides `hits`, which is built in."""
+    limits: dict[of.Name, Some[ServiceLimit]] = Field(default_factory=dict)
+    """By metric: of all that is let in, whatever the plan. They protect the service."""
     rules: Some[Rule]
     """Mapping rules: method, pattern and what a request uses. All that match count; a pattern is a prefix unless
     it ends with `$`."""
@@ -131,5 +134,4 @@ class Service(Block):
         "upstreams": "use upstream",
         "policies": "leave it out",
         "charge": "leave it out: every admitted request is charged",
-        "limits": "put limits into a plan",
     }

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from gateway import model
-from gateway.config.blocks.plans import Limit, Plan
+from gateway.config.blocks.limits import Limit
+from gateway.config.blocks.plans import Plan
 from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
+from gateway.config.build.limits import over_of, service_limits
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
 from gateway.model import DownMode, Over, Period
@@ -21,12 +24,14 @@ def plan(name: str, block: Plan, services: Mapping[str, Service], context: Conte
     context.refer_each("channel", block.alerts.to or [], (*where, "alerts", "to"))
     limits = tuple(_limits(name, block, context))
     _check_bins(block, limits, where, context)
+    down = _down(block)
+    theirs = [service_limits(service, services[service], down) for service in block.services if service in services]
     return model.Plan(
         name=name,
         services=tuple(block.services),
         allow=_allow(block, services, (*where, "allow"), context),
-        limits=limits,
-        down=_down(block),
+        limits=(*limits, *chain(*theirs)),
+        down=down,
         channels=tuple(dict.fromkeys(block.alerts.to or ())),
     )
 
@@ -67,7 +72,7 @@ def _limits(plan: str, block: Plan, context: Context) -> Iterator[model.Limit]:
 
 def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
     value, period = item.limit
-    over = Over.ALLOW if item.shadow else item.over or block.over
+    over = over_of(item, block.over)
     bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over is Over.ALLOW)
     return model.Limit(
         plan=plan,
@@ -77,7 +82,7 @@ def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> mo
         zone=item.time_zone,
         per=item.per,
         value=value,
-        over=over if value or item.shadow else Over.REJECT,
+        over=over,
         shadow=item.shadow,
         bins=tuple(bins) if value else (),
         down=_down(block),

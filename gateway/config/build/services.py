@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from gateway import model
 from gateway.config.blocks.services import AcceptLine, Metric, Service, Tls, Upstream
 from gateway.config.build.context import Context, Where
+from gateway.config.build.limits import check_service_limits
 from gateway.config.problems import Complaint, instead, repeated
 from gateway.routing.patterns import parse
 
@@ -47,6 +48,7 @@ def _refuse_overlaps(blocks: Mapping[str, Service], context: Context) -> None:
 def _service(name: str, block: Service, max_body: int, context: Context) -> model.Service:
     where: Where = ("services", name)
     _check_metrics(block, context.metrics(name) or frozenset(), where, context)
+    check_service_limits(name, block, context)
     for position, rule in enumerate(block.rules):
         refuse_dead(rule.pattern, name, block, (*where, "rules", position, rule.key), context, on_key=True)
     return model.Service(

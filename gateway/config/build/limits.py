@@ -1,0 +1,57 @@
+"""The limits of services themselves. They hold for each plan that opens the service, over the same counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway import model
+from gateway.config.blocks.limits import ServiceLimit
+from gateway.config.blocks.services import Service
+from gateway.config.build.context import Context, Where
+from gateway.config.problems import Complaint, instead
+from gateway.model import Down, DownMode, Over, Per
+
+
+def over_of(item: ServiceLimit, default: Over) -> Over:
+    """What happens over a limit, where nothing is said: `default`."""
+    if item.shadow:
+        return Over.ALLOW
+    return (item.over or default) if item.limit[0] else Over.REJECT
+
+
+def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limit]:
+    """As a plan with this `ledger_down` has them. There are no local shares of them: then a plan's own limits say how
+    many are let in while the store is away.
+    """
+    apart = Down(mode=DownMode.OPEN) if down.mode is DownMode.LOCAL else down
+    for metric, items in block.limits.items():
+        for item in items:
+            value, period = item.limit
+            yield model.Limit(
+                plan=model.NO_PLAN,
+                service=name,
+                metric=metric,
+                period=period,
+                zone=item.time_zone,
+                per=Per.SERVICE,
+                value=value,
+                over=over_of(item, Over.REJECT),
+                shadow=item.shadow,
+                down=apart,
+            )
+
+
+def check_service_limits(name: str, block: Service, context: Context) -> None:
+    """Each is of a metric that the service has, and no two count the same."""
+    known = context.metrics(name) or frozenset()
+    for metric, items in block.limits.items():
+        where: Where = ("services", name, "limits", metric)
+        if metric not in known:
+            text = f"is not a metric of this service{instead(metric, known)}"
+            context.complain(where, Complaint(text, metric, on_key=True))
+        seen: dict[tuple[str, str], Where] = {}
+        for position, item in enumerate(items):
+            first = seen.setdefault((item.limit[1], item.time_zone), (*where, position))
+            if first != (*where, position):
+                text = f"counts the same as {context.path(first)}; one limit for a metric, period and time zone"
+                context.complain((*where, position), Complaint(text))
