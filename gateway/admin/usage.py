@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.admin.pages import from_here, page, problem
+from gateway.model import Address
+from gateway.process.peers import user_of
 from gateway.process.usage import NotKeptError, Order, UsageDesk
 from gateway.quota.adjust import RangeError, UnsureError
 from gateway.quota.counters import LARGEST
@@ -87,8 +89,10 @@ async def _order(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:
             raise OrderError(f"'{name}' is text")
     if members.get("application") is None:
         raise OrderError("'application' is missing: whose usage is meant")
-    peer = "" if request.client is None else f"{request.client.host}:{request.client.port}"
-    return Order(members["application"], members.get("plan"), members.get("limit"), members.get("by"), peer), members
+    assert request.client is not None  # see from_here
+    host, port = request.client
+    who = (members.get("by"), str(Address(host, port)), user_of(host, port))
+    return Order(members["application"], members.get("plan"), members.get("limit"), *who), members
 
 
 async def _body(request: Request) -> bytes:

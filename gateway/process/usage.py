@@ -24,13 +24,16 @@ Rows = list[dict[str, Any]]
 
 
 class Order(NamedTuple):
-    """What an operator asks for. `plan` and `limit` None: whichever. `by` is who he says he is, `peer` where from."""
+    """What an operator asks for. `plan` and `limit` None: whichever. `by` is who he says he is; the system knows him
+    as `user`, at the address `peer`.
+    """
 
     application: str
     plan: str | None = None
     limit: str | None = None
     by: str | None = None
     peer: str = ""
+    user: str | None = None
 
 
 class NotKeptError(Exception):
@@ -97,7 +100,8 @@ class UsageDesk:
         self, action: str, order: Order, limits: Sequence[Limit], work: Callable[[], Awaitable[list[Adjusted]]]
     ) -> Rows:
         """Done, and each counter told; or told that it failed."""
-        who = {"action": f"usage.{action}", "by": order.by, "peer": order.peer, "application": order.application}
+        who = {"action": f"usage.{action}", "by": order.by, "user": order.user, "peer": order.peer}
+        who["application"] = order.application
         try:
             done = await work()
         except Exception as error:

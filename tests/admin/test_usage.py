@@ -123,7 +123,8 @@ async def test_a_limit_is_topped_up_and_the_log_says_who_did_it(ask: Ask, server
     assert server.ask("GET", "gw:{mobile}:gold::hits:eternity:UTC:0").startswith("80 5 50 ")
     assert audit() == [
         {
-            "action": "usage.topup", "by": "ann", "peer": "127.0.0.1:1234", "application": "mobile", "plan": "gold",
+            "action": "usage.topup", "by": "ann", "user": None, "peer": "127.0.0.1:1234",
+            "application": "mobile", "plan": "gold",
             "limit": "hits/eternity", "before": {"spent": 80, "held": 5, "topped": 0},
             "after": {"spent": 80, "held": 5, "topped": 50},
         }

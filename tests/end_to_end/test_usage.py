@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 from pathlib import Path
 
@@ -42,6 +43,7 @@ async def test_a_top_up_and_a_reset_hold_in_all_workers_within_a_second(stage: S
             ("usage.reset", "mobile", "hits/eternity"),
         ]
         assert all(line["time"] and line["by"] and line["peer"].startswith("127.0.0.1:") for line in lines)
+        assert {line["user"] for line in lines} == {getpass.getuser()}
         assert lines[0]["after"] == {"spent": 10, "held": 0, "topped": 5}
 
 
