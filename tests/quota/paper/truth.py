@@ -284,7 +284,10 @@ class Truth:
             return True
         if outcome.verdict is Verdict.GRANTED or request.answered < request.asked + self._timeout - EARLY:
             return False
-        troubled = any(event.at <= at and request.asked <= event.until + GIVEN_BACK for event in self._history.events)
+        troubled = any(
+            event.kind not in {"loss", "failover"} and event.at <= at and request.asked <= event.until + GIVEN_BACK
+            for event in self._history.events
+        )
         return troubled or at <= request.answered + GIVEN_BACK
 
     def _told(self, use: Use) -> bool:
