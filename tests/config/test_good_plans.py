@@ -324,6 +324,50 @@ def test_a_service_s_own_limits_hold_for_each_plan_that_opens_it(plan: str, down
     assert (second, day.shadow, day.plan, day.bins) == (whole, True, NO_PLAN, ())
 
 
+EXTENDS = """
+plans:
+  free:
+    services: [x, y]
+    allow: {x: [GET /], y: [GET /]}
+    over: allow
+    ledger_down: open
+    limits: {hits: [10/minute, {limit: 5/minute, per: user}, 100/day], y.hits: [1/day]}
+    alerts: {at: [50, 90], to: [ops]}
+  silver: {extends: free, limits: {hits: [20/minute]}, alerts: {at: [80]}}
+  gold:
+    extends: silver
+    services: [x]
+    over: reject
+    limits: {hits: [{limit: 300/day, over: allow}], x.hits: [7/hour]}
+alerts: {channels: {ops: {webhook: "https://ops.example.com/hook"}}}
+"""
+
+
+def test_a_plan_has_what_it_does_not_say_from_those_that_it_extends(write: Write) -> None:
+    """The nearest first; what is about services that it does not open is left out."""
+    services = f"services: {{x: {SERVICE}, y: {{path: /y, {SERVICE[1:]}}}"
+    plans = load(write(f"{services}\n{EXTENDS}")).plans
+    silver, gold = plans["silver"], plans["gold"]
+    assert (silver.services, gold.services) == (("x", "y"), ("x",))
+    assert (silver.allow, gold.allow) == (plans["free"].allow, {"x": (Pattern("GET", "/"),)})
+    assert {silver.down, gold.down} == {Down(mode=DownMode.OPEN)}
+    assert silver.channels == gold.channels == ("ops",)
+    told = [(limit.plan, limit.service, str(limit), limit.over) for limit in gold.limits]
+    assert told == [
+        ("gold", None, "300 hits per day", Over.ALLOW),
+        ("gold", None, "20 hits per minute", Over.REJECT),
+        ("gold", None, "5 hits per minute and user", Over.REJECT),
+        ("gold", "x", "7 x.hits per hour", Over.REJECT),
+    ]
+    assert {limit.bins for limit in gold.limits} == {(80,)}
+    assert [(str(limit), limit.over) for limit in silver.limits] == [
+        ("20 hits per minute", Over.ALLOW),
+        ("5 hits per minute and user", Over.ALLOW),
+        ("100 hits per day", Over.ALLOW),
+        ("1 y.hits per day", Over.ALLOW),
+    ]
+
+
 def test_a_limit_in_shadow_never_refuses(write: Write) -> None:
     """Not even where it is 0, and alerts may be above 100."""
     hits = "[{limit: 10/day, shadow: true}, {limit: 0/hour, shadow: true}, 5/minute]"

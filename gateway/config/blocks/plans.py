@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
 from gateway.config.blocks.rules import PathPattern
-from gateway.config.blocks.scalar import one_of
+from gateway.config.blocks.scalar import Json, one_of
 from gateway.config.problems import Complaint
 from gateway.model import Down, Each, Over, State
 
@@ -24,7 +25,10 @@ class PlanAlerts(Block):
 
 
 class Plan(Block):
-    services: Some[of.Name]
+    extends: of.Name | None = None
+    """A plan of which it has all that it does not say itself. A limit of the same metric, period, time zone and `per`
+    stands for that plan's."""
+    services: Some[of.Name] | None = None
     """The services that it opens."""
     allow: Named[Some[PathPattern]] = Field(default_factory=dict)
     """By service, what of it is open; whatever has a rule if left out."""
@@ -37,6 +41,18 @@ class Plan(Block):
     limit, divided among the gateways."""
     alerts: PlanAlerts = PlanAlerts()
     """When and whom to tell how far limits are used."""
+
+    @model_validator(mode="after")
+    def _opens(self) -> Self:
+        if not self._given("services", "extends"):
+            raise Complaint("opens no services, and extends no plan that does (services extends)")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        reference = super().__get_pydantic_json_schema__(schema, handler)
+        handler.resolve_ref_schema(reference)["anyOf"] = [{"required": ["services"]}, {"required": ["extends"]}]
+        return reference
 
 
 class Contact(Block):

@@ -6,6 +6,7 @@ from gateway.config.blocks import File
 from gateway.config.build import gateway as process
 from gateway.config.build.applications import applications
 from gateway.config.build.context import Context
+from gateway.config.build.extends import whole_plans
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
 from gateway.config.build.store import store
@@ -14,6 +15,7 @@ from gateway.model import Account, ClientTimeouts, Config, Drain
 
 def build(file: File, context: Context) -> Config:
     """The configuration; `context` hears of everything that is wrong."""
+    plans = whole_plans(file.plans, context)
     return Config(
         listen=process.listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
@@ -26,7 +28,7 @@ def build(file: File, context: Context) -> Config:
         providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
         channels={name: process.channel(name, block) for name, block in file.alerts.channels.items()},
         services=services(file.services, file.gateway.limits.body, context),
-        plans={name: plan(name, block, file.services, context) for name, block in file.plans.items()},
+        plans={name: plan(whole, file.services, context) for name, whole in plans.items()},
         accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},
-        applications=applications(file.applications, file.plans, context),
+        applications=applications(file.applications, {name: whole.block for name, whole in plans.items()}, context),
     )

@@ -42,7 +42,7 @@ def _refuse_overlap(names: list[str], plans: Mapping[str, Plan], where: Where, c
     """The service picks the plan, so no two plans may have a service in common."""
     plan_of: dict[str, str] = {}
     for position, name in enumerate(names):
-        for service in plans[name].services if name in plans else ():
+        for service in (plans[name].services or ()) if name in plans else ():
             first = plan_of.setdefault(service, name)
             if first != name and context.defines("service", service):
                 text = f"has the service '{service}', as the plan '{first}' beside it has; the service picks the plan"

@@ -10,6 +10,7 @@ from gateway.config.blocks.limits import Limit
 from gateway.config.blocks.plans import Plan
 from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
+from gateway.config.build.extends import Whole, counts_as
 from gateway.config.build.limits import over_of, service_limits
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
@@ -18,55 +19,56 @@ from gateway.model import DownMode, Over, Period
 BINS = (80, 100)  # percent, where a plan says nothing
 
 
-def plan(name: str, block: Plan, services: Mapping[str, Service], context: Context) -> model.Plan:
-    where: Where = ("plans", name)
-    context.refer_each("service", block.services, (*where, "services"))
-    context.refer_each("channel", block.alerts.to or [], (*where, "alerts", "to"))
-    limits = tuple(_limits(name, block, context))
-    _check_bins(block, limits, where, context)
+def plan(whole: Whole, services: Mapping[str, Service], context: Context) -> model.Plan:
+    """Complains of what is written in it; of what it extends, only where it does not fit together."""
+    where: Where = ("plans", whole.name)
+    written, block = whole.written, whole.block
+    context.refer_each("service", written.services or [], (*where, "services"))
+    context.refer_each("channel", written.alerts.to or [], (*where, "alerts", "to"))
+    _check_allow(whole, services, (*where, "allow"), context)
+    limits = tuple(_limits(whole, context))
+    _check_bins(written, limits, where, context)
     down = _down(block)
-    theirs = [service_limits(service, services[service], down) for service in block.services if service in services]
+    theirs = [service_limits(service, services[service], down) for service in whole.services if service in services]
     return model.Plan(
-        name=name,
-        services=tuple(block.services),
-        allow=_allow(block, services, (*where, "allow"), context),
+        name=whole.name,
+        services=tuple(whole.services),
+        allow={service: tuple(patterns) for service, patterns in block.allow.items()},
         limits=(*limits, *chain(*theirs)),
         down=down,
         channels=tuple(dict.fromkeys(block.alerts.to or ())),
     )
 
 
-def _allow(
-    block: Plan, services: Mapping[str, Service], where: Where, context: Context
-) -> dict[str, tuple[model.Pattern, ...]]:
-    for service, patterns in block.allow.items():
+def _check_allow(whole: Whole, services: Mapping[str, Service], where: Where, context: Context) -> None:
+    for service, patterns in whole.written.allow.items():
         if context.refer("service", service, (*where, service), on_key=True):
-            _require_open(service, block, (*where, service), context)
+            _require_open(service, whole, (*where, service), context)
         for position, pattern in enumerate(patterns):
             if service in services:
                 refuse_dead(pattern, service, services[service], (*where, service, position), context)
-    return {service: tuple(patterns) for service, patterns in block.allow.items()}
 
 
-def _require_open(service: str, block: Plan, where: Where, context: Context) -> None:
-    if service not in block.services:
+def _require_open(service: str, whole: Whole, where: Where, context: Context) -> None:
+    if whole.services and service not in whole.services:
         text = "is not among the plan's services; add it there"
         context.complain(where, Complaint(text, shown=service, on_key=True))
 
 
-def _limits(plan: str, block: Plan, context: Context) -> Iterator[model.Limit]:
-    seen: dict[tuple[str, str, str, str], Where] = {}
-    for key, items in block.limits.items():
+def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
+    for key, items in whole.block.limits.items():
         service, _, metric = key.rpartition(".")
-        where: Where = ("plans", plan, "limits", key)
-        _check_metric(service, metric, block, where, context)
+        if key in whole.written.limits:
+            _check_metric(service, metric, whole, ("plans", whole.name, "limits", key), context)
+        seen: dict[object, Where] = {}
         for position, item in enumerate(items):
-            limit = _limit(plan, service, metric, item, block)
-            first = seen.setdefault((key, limit.period, limit.zone, limit.per), (*where, position))
-            if first != (*where, position):
+            where = whole.at(key, position)
+            limit = _limit(whole.name, service, metric, item, whole.block)
+            first = seen.setdefault(counts_as(item), where)
+            if first != where:
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period, time zone and per"
-                context.complain((*where, position), Complaint(text))
-            _check_share(limit, (*where, position), context)
+                context.complain(where, Complaint(text))
+            _check_share(limit, where, context)
             yield limit
 
 
@@ -97,24 +99,27 @@ def _down(block: Plan) -> model.Down:
 def _check_share(limit: model.Limit, where: Where, context: Context) -> None:
     """With `local` each gateway has a unit of each limit that may refuse, in windows that begin anew."""
     down = limit.down
+    shown = str(limit) if where[-1] == "extends" else None
     if down.mode is not DownMode.LOCAL or limit.over is Over.ALLOW or not limit.value:
         return
     if limit.period is Period.ETERNITY:
         text = "never begins anew, so that no gateway can have a share of it; ledger_down: local needs another period"
-        context.complain(where, Complaint(text))
+        context.complain(where, Complaint(text, shown))
     elif not limit.local:
         part = f"{float(100 * down.share):g}% of it, divided by {down.gateways}"
         text = f"leaves nothing to each gateway: {part}, is less than 1"
-        context.complain(where, Complaint(f"{text}; use a larger share, or closed or open"))
+        context.complain(where, Complaint(f"{text}; use a larger share, or closed or open", shown))
 
 
-def _check_metric(service: str, metric: str, block: Plan, where: Where, context: Context) -> None:
+def _check_metric(service: str, metric: str, whole: Whole, where: Where, context: Context) -> None:
     """A limit's service is the plan's, and has the metric; without service, one of the plan's has it."""
     if service and not context.refer("service", service, where, on_key=True):
         return
     if service:
-        _require_open(service, block, where, context)
-    known = context.metrics(*([service] if service else block.services))
+        _require_open(service, whole, where, context)
+    if not service and not whole.services:
+        return  # what it extends is faulty
+    known = context.metrics(*([service] if service else whole.services))
     if known is not None and metric not in known:
         whose = f"the service '{service}'" if service else "the plan's services"
         context.complain(where, Complaint(f"is not a metric of {whose}{instead(metric, known)}", metric, on_key=True))
