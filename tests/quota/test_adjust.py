@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
+from rigs.clusters import ClusterRig
 from rigs.stores import Server
 
 from gateway.model import Charge, Limit, Period, Store, Verdict
 from gateway.quota.adjust import Accounts, Had, RangeError
 from gateway.quota.store import StoreLedger
 from gateway.store import StoreAway, StoreError
+from gateway.store.slots import slot
 from gateway.store.topology import topology
 
 from .conftest import PATIENT, ask, limit, prefixes
@@ -125,3 +128,21 @@ async def test_a_store_that_is_away_is_told_as_that(server: Server) -> None:
         with pytest.raises(StoreAway, match="cannot be asked"):
             await work
     await shop.servers.close()
+
+
+async def test_in_a_cluster_each_scope_is_found_also_when_its_slot_has_moved(tmp_path: Path) -> None:
+    rig = ClusterRig(tmp_path, kind="valkey")
+    try:
+        servers = topology(rig.start().store(wait=0))
+        accounts = Accounts(servers, prefix="gw", fence=0.0, durable=False, replicas=0)
+        for name in ("a", "b", "c", "d"):
+            await accounts.top_up(name, [TEN, MONTHLY], 5)
+        source = rig.owner("a")
+        rig.move_slot(slot("a"), next(server for server in rig.servers if server is not source))
+        assert rig.owner("a") is not source
+        rows = await accounts.top_up("a", [TEN, MONTHLY], 1)
+        assert [row.after.topped for row in rows] == [6, 6]
+        assert [(await accounts.read(name, [TEN]))[0].units.topped for name in ("a", "b", "c", "d")] == [6, 5, 5, 5]
+        await servers.close()
+    finally:
+        rig.close()
