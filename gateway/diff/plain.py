@@ -15,6 +15,8 @@ from gateway.telemetry.logs import redact
 T = TypeVar("T")
 
 TYPE = ".type"  # of what may be one of several
+ORDER = "order of "
+THEN = ", then "
 
 
 def portable(value: T) -> T:
@@ -48,8 +50,18 @@ def changes(before: object, after: object, *, without: frozenset[str] = frozense
     return tuple(
         Change(name, *map(_shown, (old.get(name), new.get(name))))
         for name in dict.fromkeys((*old, *new))
-        if old.get(name) != new.get(name) and not (name.endswith(TYPE) and (name in old) != (name in new))
+        if old.get(name) != new.get(name) and not _follows(name, old.get(name), new.get(name))
     )
+
+
+def _follows(name: str, old: tuple[str, bool] | None, new: tuple[str, bool] | None) -> bool:
+    """Whether it is told by other changes already: something came or went."""
+    if name.endswith(TYPE):
+        return old is None or new is None
+    if not name.startswith(ORDER):
+        return False
+    was, is_ = ([] if text is None else text[0].split(THEN) for text in (old, new))
+    return [one for one in was if one in is_] == [one for one in is_ if one in was]
 
 
 def _shown(text: tuple[str, bool] | None) -> str | None:
@@ -94,7 +106,7 @@ def _rules(name: str, rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str,
         usages.setdefault(f"{rule.method} {rule.pattern}", []).append(f"{usage}, last" if rule.last else usage)
     yield from ((f"{name}: {rule}", ("; ".join(usage), False)) for rule, usage in usages.items())
     if any(rule.last for rule in rules):
-        yield f"order of {name}", (", ".join(f"{rule.method} {rule.pattern}" for rule in rules), False)
+        yield f"{ORDER}{name}", (THEN.join(f"{rule.method} {rule.pattern}" for rule in rules), False)
 
 
 def words(value: Any) -> str:

@@ -57,7 +57,7 @@ def edited(tmp_path: Path) -> Edited:
             text = text.replace(old, new)
         configs = []
         for name, content in (("before", PLANS), ("after", text)):
-            (tmp_path / name).mkdir()
+            (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / "plans.yaml").write_text(content)
             configs.append(load(tmp_path / name))
         return configs[0], configs[1]

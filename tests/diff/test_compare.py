@@ -196,6 +196,21 @@ def test_a_rule_that_is_there_twice_counts_twice(edited: Edited) -> None:
     assert item.changes == (Change("rules: POST /orders", "1 writes", "1 writes; 1 hits"),)
 
 
+def test_the_order_of_rules_counts_where_one_ends_the_search(edited: Edited) -> None:
+    rules = "      - GET /orders: hits\n      - POST /orders: writes"
+    last = "      - {POST /orders: writes, last: true}\n"
+    (item,) = compare(*edited((rules, f"{last}      - GET /orders: hits"))).items
+    assert item.changes == (Change("rules: POST /orders", "1 writes", "1 writes, last"),)
+    before, _ = edited()
+    _, after = edited((rules, f"{last}      - GET /orders: hits"))
+    _, moved = edited((rules, f"      - GET /orders: hits\n{last.rstrip()}"))
+    (item,) = compare(moved, after).items
+    assert item.changes == (
+        Change("order of rules", "GET /orders, then POST /orders", "POST /orders, then GET /orders"),
+    )
+    assert compare(before, moved)
+
+
 def test_a_secret_is_told_to_have_changed_and_not_shown(edited: Edited) -> None:
     difference = compare(*edited(("whsec_MDEy", "whsec_MzEy")))
     ((change,),) = [item.changes for item in difference.items]
