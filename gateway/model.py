@@ -12,6 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gateway.destinations import Channel
+
 HITS = "hits"  # 3scale's built-in metric: every service has it
 NO_PLAN = "-"  # stands for a plan in the limits of a service itself
 MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
@@ -440,15 +442,6 @@ class Store:
     def replicas(self) -> int:
         """How many replicas must have a grant before it is used: 1 where a replica may be promoted."""
         return int(self.kind in ("sentinel", "cluster")) if self.wait is None else self.wait
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """Where alerts are delivered."""
-
-    name: str
-    url: str
-    secret: str | None = field(default=None, repr=False)  # Standard Webhooks: whsec_…
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.admin.alerts import alert_routes
 from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
 from gateway.control import Message, take_config
@@ -66,7 +67,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._registry = Registry()
-        self._alerting = Alerting(self._registry.count_alert)
+        self._alerting = Alerting(self._registry.count_alert, self._registry.count_attempt)
         self._store = StoreKeeper()
         self._usage = UsageDesk()
         self._crew: Crew | None = None
@@ -100,7 +101,8 @@ class Supervisor:
         self._config = await self._store.start(stack, self._config)
         await self._alerting.start(stack, self._config)
         self._usage.start(stack, self._config)
-        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload, self._usage), admin))
+        alerts = alert_routes(self._alerting.desk)
+        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload, self._usage, alerts), admin))
         background(stack, self._notifier.keep_alive())
         self._crew = Crew(self._config, shares, self._hooks())
         await self._crew.start()
@@ -187,6 +189,7 @@ class Supervisor:
     async def _metrics(self, accept: str) -> tuple[bytes, str]:
         if self._crew is not None:
             await self._crew.ask()
+        self._registry.backlog = self._alerting.backlog()
         return self._registry.render(accept)
 
     # --- the workers

@@ -10,11 +10,19 @@ from typing import NamedTuple, Protocol
 from gateway.model import Alert
 
 
+class Again(NamedTuple):
+    """The channels that are to get an alert after all, and since when (Unix seconds)."""
+
+    to: tuple[str, ...]
+    since: float
+
+
 class Entry(NamedTuple):
-    """An alert, and its place in the outbox."""
+    """An alert, and its place in the outbox. `again`: it was given up or stopped, and somebody wants it sent again."""
 
     id: str
     alert: Alert
+    again: Again | None = None
 
 
 class Outbox(Protocol):
@@ -29,6 +37,9 @@ class Outbox(Protocol):
     async def done(self, entry_id: str) -> None:
         """Remove an entry: it was delivered, or given up."""
 
+    async def send_again(self, alert: Alert, again: Again) -> None:
+        """Add an entry. Raises RedisError, StoreError or OSError where the store is away."""
+
 
 class MemoryOutbox:
     """The outbox of the `memory` store: gone with the process."""
@@ -38,10 +49,10 @@ class MemoryOutbox:
         self._pushed = asyncio.Event()
         self._count = 0
 
-    def push(self, alert: Alert) -> None:
+    def push(self, alert: Alert, again: Again | None = None) -> None:
         """Add an alert."""
         self._count += 1
-        self._waiting.append(Entry(str(self._count), alert))
+        self._waiting.append(Entry(str(self._count), alert, again))
         self._pushed.set()
 
     async def read(self, count: int, block_seconds: float) -> list[Entry]:
@@ -60,3 +71,7 @@ class MemoryOutbox:
 
     async def done(self, entry_id: str) -> None:
         """See Outbox; what is read has left already."""
+
+    async def send_again(self, alert: Alert, again: Again) -> None:
+        """See Outbox."""
+        self.push(alert, again)

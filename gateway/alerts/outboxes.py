@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from gateway.alerts.outbox import Entry
+from gateway.alerts.outbox import Again, Entry
 from gateway.alerts.store_outbox import StoreOutbox
-from gateway.store import StoreError
+from gateway.model import Alert
+from gateway.store import StoreAway, StoreError
 from gateway.store.node import Topology
 from gateway.store.outboxes import register_outbox, registered_outboxes
 
@@ -44,7 +45,7 @@ class Outboxes:
             return []
         done, _ = await asyncio.wait(self._reading, timeout=block_seconds, return_when=asyncio.FIRST_COMPLETED)
         found = ((self._reading.pop(task), task.result()) for task in done)
-        return [Entry(f"{tag}/{entry.id}", entry.alert) for tag, entries in found for entry in entries]
+        return [entry._replace(id=f"{tag}/{entry.id}") for tag, entries in found for entry in entries]
 
     async def keep(self, entry_ids: Iterable[str]) -> None:
         """See Outbox."""
@@ -58,6 +59,17 @@ class Outboxes:
         """See Outbox."""
         tag, _, here = entry_id.partition("/")
         await self._streams[tag].done(here)
+
+    async def send_again(self, alert: Alert, again: Again) -> None:
+        """See Outbox. Into any stream: all are read."""
+        await self._look()
+        failure: Exception = StoreAway("no server of the store is known")
+        for stream in self._streams.values():
+            try:
+                return await stream.send_again(alert, again)
+            except (RedisError, StoreError, OSError) as error:
+                failure = error
+        raise failure
 
     async def close(self) -> None:
         """Stop reading; what was read and not given out stays in its stream."""

@@ -17,14 +17,16 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 from redis.typing import StreamIdT
 
-from gateway.alerts.outbox import Entry
+from gateway.alerts.outbox import Again, Entry
 from gateway.model import Alert
 from gateway.store import keys
+from gateway.store.cancelling import heed_cancellation
 
 log = logging.getLogger(__name__)
 
 GROUP = "gateways"
 FIELD = b"alert"
+AGAIN = b"again"
 CLAIM_AFTER = 60.0  # seconds without `keep` after which an entry's gateway is taken for dead
 CLAIM_EVERY = 15.0
 FIRST_PAUSE = 0.1  # seconds between attempts while the store is away, doubled up to
@@ -69,8 +71,11 @@ class StoreOutbox:
             await self._tell_finished()
             raw = await self._read(count, block_seconds)
         except (RedisError, OSError) as error:
+            heed_cancellation()
             await self._recover(error)
             return []
+        finally:
+            heed_cancellation()
         self._recovered()
         return [entry for item in raw if (entry := await self._parse(item)) is not None]
 
@@ -92,6 +97,10 @@ class StoreOutbox:
         except (RedisError, OSError) as error:
             log.debug("the outbox will be told later: %s", type(error).__name__)
 
+    async def send_again(self, alert: Alert, again: Again) -> None:
+        """See Outbox."""
+        await self._redis.xadd(self._stream, {FIELD: json.dumps(alert._asdict()), AGAIN: json.dumps(again)})
+
     async def _tell_finished(self) -> None:
         if not self._finished:
             return
@@ -100,6 +109,7 @@ class StoreOutbox:
             pipe.xack(self._stream, GROUP, *ids)
             pipe.xdel(self._stream, *ids)
             await pipe.execute()
+        heed_cancellation()
         self._finished.difference_update(ids)
 
     async def _read(self, count: int, block_seconds: float) -> list[RawEntry]:
@@ -160,7 +170,7 @@ class StoreOutbox:
         """An entry; what is none (deleted meanwhile, or not an alert) is removed, so that it blocks nothing."""
         entry_id, fields = item[0].decode(), item[1]
         try:
-            return Entry(entry_id, Alert(**json.loads((fields or {})[FIELD])))
+            return Entry(entry_id, Alert(**json.loads((fields or {})[FIELD])), _again(fields))
         except (KeyError, ValueError, TypeError):
             if fields:
                 log.error("the outbox held an entry that is no alert", extra={"entry": entry_id})
@@ -173,3 +183,11 @@ def _entries(answer: Any) -> list[RawEntry]:
     if isinstance(answer, dict):
         return [entry for pages in answer.values() for page in pages for entry in page]
     return [entry for _, page in answer or () for entry in page]
+
+
+def _again(fields: dict[bytes, bytes] | None) -> Again | None:
+    """What `send_again` said. Raises ValueError or TypeError for what it never says."""
+    if not fields or AGAIN not in fields:
+        return None
+    to, since = json.loads(fields[AGAIN])
+    return Again(tuple(map(str, to)), float(since))

@@ -2,17 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.model import Alert
 
 TYPE = "usage.threshold_reached"
+TEST_TYPE = "usage.test"
+TEST = "test-"  # what the ids of alerts begin with that only try a channel
 
 
 def text_of(alert: Alert) -> str:
     """As 3scale words it, with the real use: `hits per minute: 8/10 (80 %)`."""
-    return f"{alert.metric} per {alert.period}: {alert.spent}/{alert.value} ({percent(alert)} %)"
+    used = f"{alert.metric} per {alert.period}: {alert.spent}/{alert.value} ({percent(alert)} %)"
+    return f"a test, nothing was reached: {used}" if alert.id.startswith(TEST) else used
+
+
+def headline(alerts: Sequence[Alert]) -> str:
+    """A line for one or for many; safe in a mail's header."""
+    if len(alerts) == 1:
+        return line_of(alerts[0])
+    scopes = {alert.application for alert in alerts}
+    about = printable(next(iter(scopes))) if len(scopes) == 1 else f"{len(scopes)} applications"
+    return f"{len(alerts)} alerts of {about}"
+
+
+def digest(alerts: Sequence[Alert]) -> str:
+    """A paragraph for each, with its window."""
+    return "\n\n".join(map(_paragraph, alerts)) + "\n"
+
+
+def line_of(alert: Alert) -> str:
+    """Whose use, and how much: `mobile: hits per minute: 8/10 (80 %)`."""
+    return printable(f"{alert.application}: {text_of(alert)}")
+
+
+def printable(text: str) -> str:
+    """Names that clients bring (subjects of tokens) may hold anything; here they hold nothing that commands."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _paragraph(alert: Alert) -> str:
+    end = "for ever" if alert.window_end is None else f"to {rfc3339(alert.window_end)}"
+    return (
+        f"{line_of(alert)}\n"
+        f"plan {alert.plan}, threshold {alert.bin} %, reached {rfc3339(alert.raised_at)}\n"
+        f"window from {rfc3339(alert.window_start)} {end}\n"
+        f"alert {alert.id}"
+    )
 
 
 def percent(alert: Alert) -> int:
@@ -33,7 +71,7 @@ def event_of(alert: Alert) -> dict[str, Any]:
     """
     end = None if alert.window_end is None else rfc3339(alert.window_end)
     return {
-        "type": TYPE,
+        "type": TEST_TYPE if alert.id.startswith(TEST) else TYPE,
         "timestamp": rfc3339(alert.raised_at),
         "data": {
             "id": alert.id,

@@ -2,59 +2,91 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import NamedTuple
 
 import httpx2
 
-from gateway.alerts.channels import Channel, LogChannel, WebhookChannel
+from gateway.alerts.book import Book
 from gateway.alerts.delivery import Deliverer
+from gateway.alerts.desk import Desk
 from gateway.alerts.outbox import MemoryOutbox, Outbox
 from gateway.alerts.outboxes import PATIENCE, Outboxes
+from gateway.alerts.shelf import AWAY, MemoryShelf, Shelf, StoreShelf
 from gateway.alerts.store_outbox import StoreOutbox
 from gateway.model import Alert, Config
 from gateway.process.background import background
-from gateway.store.topology import topology
+from gateway.process.ways import Ways
+from gateway.store.topology import Topology, topology
 
 log = logging.getLogger("gateway.alerts")
 
 
-class Alerting:
-    """Delivers what the workers raise, from `start` until the stack unwinds. `count` hears of each alert."""
+class Backlog(NamedTuple):
+    """What this gateway has not delivered: how many, seconds since the oldest was raised; and all dead letters."""
 
-    def __init__(self, count: Callable[[str], None]) -> None:
+    undelivered: int
+    oldest: float
+    dead: int
+
+
+class Alerting:
+    """Delivers what the workers raise, from `start` until the stack unwinds. `count` hears of each alert,
+    `count_attempt` of each attempt on a channel.
+    """
+
+    desk: Desk
+    _ways: Ways
+    _book: Book
+    _deliverer: Deliverer
+
+    def __init__(self, count: Callable[[str], None], count_attempt: Callable[[str, bool], None]) -> None:
         self._count = count
+        self._count_attempt = count_attempt
         self._memory = MemoryOutbox()
-        self._always = LogChannel(log)
-        self._channels: dict[str, Channel] = {}
-        self._plans: dict[str, tuple[str, ...]] = {}  # whose channels they are
 
     async def start(self, stack: AsyncExitStack, config: Config) -> None:
         """`config` with the store's URL."""
-        self._http = await stack.enter_async_context(httpx2.AsyncClient(follow_redirects=False))
+        http = await stack.enter_async_context(httpx2.AsyncClient(follow_redirects=False))
+        self._ways = Ways(http, log)
         self.take(config)
-        background(stack, Deliverer(self._outbox(stack, config), self._channels_of, log, self._count).run())
+        outbox, shelf = self._kept(stack, config)
+        self._book = Book(shelf, clock=time.time, sleep=asyncio.sleep, away=AWAY)
+        self._deliverer = Deliverer(
+            outbox, self._ways.of, self._book, log, self._count, count_attempt=self._count_attempt
+        )
+        self.desk = Desk(self._book, outbox, self._ways.named, lambda: self._deliverer.undelivered, time.time)
+        background(stack, self._deliverer.run())
 
     def take(self, config: Config) -> None:
         """Channels for what is delivered from now on."""
-        channels = config.channels.values()
-        self._channels = {c.name: WebhookChannel(c.name, c.url, c.secret, self._http) for c in channels}
-        self._plans = {name: plan.channels for name, plan in config.plans.items()}
+        self._ways.take(config)
 
     def push(self, alert: Alert) -> None:
         """What a worker tells that has no store."""
         self._memory.push(alert)
 
-    def _channels_of(self, plan: str) -> Sequence[Channel]:
-        return (self._always, *(self._channels[name] for name in self._plans.get(plan, ())))
+    def backlog(self) -> Backlog:
+        """For metrics."""
+        raised = [record.alert.raised_at for record in self._deliverer.undelivered]
+        return Backlog(len(raised), max(0.0, time.time() - min(raised)) if raised else 0.0, self._book.dead)
 
-    def _outbox(self, stack: AsyncExitStack, config: Config) -> Outbox:
+    def _kept(self, stack: AsyncExitStack, config: Config) -> tuple[Outbox, Shelf]:
+        """The outbox, and the shelf of the book."""
         if config.store.kind == "memory":
-            return self._memory
+            return self._memory, MemoryShelf()
         servers = topology(config.store)
         stack.push_async_callback(servers.close)
+        shelf = StoreShelf(servers, config.store.prefix, PATIENCE)
+        stack.push_async_callback(shelf.close)
+        return self._outbox(stack, config, servers), shelf
+
+    def _outbox(self, stack: AsyncExitStack, config: Config, servers: Topology) -> Outbox:
         prefix, consumer = config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}"
         if config.store.kind == "cluster":
             outboxes = Outboxes(servers, prefix, consumer)

@@ -26,7 +26,7 @@ def fingerprint(config: Config) -> bytes:
 def _plain(value: Any) -> Any:
     """The value as tuples, whose `repr` says everything; the order in mappings counts, as it does for `match`."""
     if is_dataclass(value):
-        return tuple(_plain(getattr(value, field.name)) for field in fields(value))
+        return type(value).__name__, *(_plain(getattr(value, field.name)) for field in fields(value))
     if isinstance(value, Mapping):
         return tuple((key, _plain(item)) for key, item in value.items())
     if isinstance(value, tuple):

@@ -10,6 +10,7 @@ PREFIX:epoch                                            which life of the store 
 PREFIX:processes                                        who counts there
 
 PREFIX:outboxes                                         the tags of all streams that a cluster has had
+PREFIX:{~alerts}:PAGE                                   a page of the book of alerts, a hash
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from urllib.parse import quote, unquote
 from gateway.model import Limit
 
 LONGEST_TAG = 200  # bytes; a longer scope, such as a subject of kilobytes, is named by its digest
+BOOK = "~alerts"  # the hash tag of the book of alerts; no scope's, as none begins so but with a digest
 TAG = re.compile(r"~[0-9a-f]{64}|(?:[A-Za-z0-9_.\-/@+]|%[0-9A-F]{2})+")  # what `tag` makes
 
 
@@ -109,6 +111,11 @@ def probe(prefix: str, tag: str = "") -> str:
 def outboxes(prefix: str) -> str:
     """The set of the tags for which there are streams in a cluster."""
     return f"{_part(prefix)}:outboxes"
+
+
+def book(prefix: str, page: str) -> str:
+    """A page of the book of alerts."""
+    return _own(prefix, BOOK, page)
 
 
 def _own(prefix: str, tag: str, what: str) -> str:

@@ -21,7 +21,12 @@ from prometheus_client.registry import Collector
 from gateway import __version__
 from gateway.telemetry.metrics import BOUNDS, Delta
 
-ALERT_STATES = ("raised", "delivered", "failed")
+ALERT_STATES = ("raised", "delivered", "failed", "silenced", "acknowledged")
+BACKLOG = {  # gauges of the alerts that wait, in the order of `Registry.backlog`
+    "gateway_alerts_undelivered": "Alerts on their way.",
+    "gateway_alerts_oldest_undelivered_seconds": "Time since the oldest of them was raised.",
+    "gateway_alerts_dead": "Alerts that were given up and not yet sent again.",
+}
 RELOADS = ("reloaded", "unchanged", "invalid", "restart_needed", "failed")
 LES = (*map(str, BOUNDS), "+Inf")
 
@@ -57,6 +62,8 @@ class Registry(Collector):
         self._down_admissions = Counter({"open": 0, "local": 0})
         self._shadow_refusals: Counter[tuple[str, str]] = Counter()
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
+        self._attempts: Counter[tuple[str, str]] = Counter()
+        self.backlog: Sequence[float] = (0, 0.0, 0)  # of alerts: undelivered, age of the oldest, dead
         self._cpu_seconds = 0.0
         self._dropped = 0
         self._refused: Counter[str] = Counter()
@@ -91,8 +98,12 @@ class Registry(Collector):
         self._restarts += restarted
 
     def count_alert(self, state: str) -> None:
-        """Count an alert as `raised`, `delivered` (to every channel) or `failed` (given up by one)."""
+        """Count an alert as `raised`, `delivered` (to every channel), `failed` (given up by one), or stopped."""
         self._alerts[state] += 1
+
+    def count_attempt(self, channel: str, delivered: bool) -> None:
+        """Count an attempt; all accounts' contacts of a channel together."""
+        self._attempts[channel.partition("/")[0], "delivered" if delivered else "failed"] += 1
 
     def count_reload(self, outcome: str) -> None:
         """Count a reload by how it ended."""
@@ -110,6 +121,7 @@ class Registry(Collector):
         """All families but the process's; `CollectorRegistry` calls it."""
         yield from self._traffic()
         yield from self._ledger()
+        yield from self._delivery()
         yield from self._connections()
         yield from self._processes()
 
@@ -141,10 +153,14 @@ class Registry(Collector):
         yield counter("gateway_ledger_down_admissions_total", text, ("mode",), self._down_admissions)
         text = "Requests that a limit in shadow would have refused."
         yield counter("gateway_shadow_refusals_total", text, ("plan", "limit"), self._shadow_refusals)
-        alerts = {(state,): count for state, count in self._alerts.items()}
-        yield counter(
-            "gateway_alerts_total", "Alerts raised, delivered to all channels, and given up.", ("state",), alerts
-        )
+
+    def _delivery(self) -> Iterator[Metric]:
+        text = "Alerts raised, and how they ended: delivered to all channels, given up, or stopped by people."
+        yield counter("gateway_alerts_total", text, ("state",), self._alerts)
+        text = "Attempts to deliver alerts."
+        yield counter("gateway_alert_attempts_total", text, ("channel", "result"), self._attempts)
+        for (name, text), value in zip(BACKLOG.items(), self.backlog, strict=True):
+            yield GaugeMetricFamily(name, text, value)
 
     def _connections(self) -> Iterator[Metric]:
         upstreams: Counter[tuple[str, ...]] = Counter()

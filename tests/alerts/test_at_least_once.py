@@ -14,9 +14,12 @@ from typing import Any
 import httpx2
 from redis.asyncio import Redis
 
-from gateway.alerts.channels import WebhookChannel
+from gateway.alerts.book import Book
 from gateway.alerts.delivery import Deliverer
+from gateway.alerts.post import WebhookChannel
+from gateway.alerts.shelf import MemoryShelf
 from gateway.alerts.store_outbox import GROUP, StoreOutbox
+from gateway.alerts.ways import Way
 from gateway.model import Alert
 
 KEY = "gw:outbox"
@@ -26,18 +29,22 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 Make = Callable[..., Alert]
 
 GATEWAY = f"""
-import asyncio, logging, sys
+import asyncio, logging, sys, time
 import httpx2
 from redis.asyncio import Redis
-from gateway.alerts.channels import WebhookChannel
+from gateway.alerts.book import Book
 from gateway.alerts.delivery import Deliverer
+from gateway.alerts.post import WebhookChannel
+from gateway.alerts.shelf import MemoryShelf
 from gateway.alerts.store_outbox import StoreOutbox
+from gateway.alerts.ways import Way
 
 async def main(socket, url):
     redis = Redis(unix_socket_path=socket, socket_timeout=5.0)
     ops = WebhookChannel("ops", url, {SECRET!r}, httpx2.AsyncClient(trust_env=False))
     outbox = StoreOutbox(redis, "gw", "first")
-    await Deliverer(outbox, lambda plan: [ops], logging.getLogger(), lambda state: None).run()
+    book = Book(MemoryShelf(), clock=time.time, sleep=asyncio.sleep)
+    await Deliverer(outbox, lambda alert: [Way(ops)], book, logging.getLogger(), lambda state: None).run()
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -53,7 +60,8 @@ async def gateway(redis: Redis, consumer: str, hook: Any, client: httpx2.AsyncCl
     """A gateway that delivers until the block ends."""
     outbox = StoreOutbox(redis, "gw", consumer, claim_after=0.2, sleep=quick)
     ops = WebhookChannel("ops", hook.url, SECRET, client)
-    deliverer = Deliverer(outbox, lambda _: [ops], LOG, lambda _: None, clock=lambda: 0.0, sleep=quick)
+    book = Book(MemoryShelf(), clock=lambda: 0.0, sleep=quick)
+    deliverer = Deliverer(outbox, lambda _: [Way(ops)], book, LOG, lambda _: None, clock=lambda: 0.0, sleep=quick)
     task = asyncio.create_task(deliverer.run())
     try:
         yield

@@ -13,7 +13,8 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from gateway.alerts.channels import LogChannel, NotDelivered, WebhookChannel
+from gateway.alerts.channels import LogChannel, NotDelivered
+from gateway.alerts.post import WebhookChannel
 from gateway.alerts.wording import event_of
 from gateway.devkit.receiver import make_secret
 from gateway.model import Alert
@@ -33,7 +34,7 @@ def channel(hook: Any, client: httpx2.AsyncClient) -> Make:
 
 async def failure_of(channel: WebhookChannel, alert: Alert) -> NotDelivered:
     with pytest.raises(NotDelivered) as caught:
-        await channel.send(alert)
+        await channel.send([alert])
     return caught.value
 
 
@@ -58,7 +59,7 @@ async def liar(speak: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awa
 
 async def test_a_receiver_can_verify_who_sent_what(channel: Make, hook: Any, make_alert: Callable[..., Alert]) -> None:
     alert = make_alert("crossing-1")
-    await channel().send(alert)
+    await channel().send([alert])
     [(headers, body)] = hook.received
     assert Webhook(SECRET).verify(body, headers) == event_of(alert)
     assert headers["webhook-id"] == "crossing-1"
@@ -67,7 +68,7 @@ async def test_a_receiver_can_verify_who_sent_what(channel: Make, hook: Any, mak
 
 
 async def test_another_secret_or_body_is_found_out(channel: Make, hook: Any, make_alert: Callable[..., Alert]) -> None:
-    await channel().send(make_alert())
+    await channel().send([make_alert()])
     [(headers, body)] = hook.received
     with pytest.raises(WebhookVerificationError):
         Webhook(make_secret()).verify(body, headers)
@@ -79,9 +80,9 @@ async def test_each_attempt_has_its_own_time_and_the_same_id(
     channel: Make, hook: Any, clock: Any, make_alert: Callable[..., Alert]
 ) -> None:
     ops = channel(clock=clock)
-    await ops.send(make_alert())
+    await ops.send([make_alert()])
     await clock.advance(3600)
-    await ops.send(make_alert())
+    await ops.send([make_alert()])
     first, second = (headers for headers, _ in hook.received)
     assert first["webhook-id"] == second["webhook-id"]
     assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 3600
@@ -91,7 +92,7 @@ async def test_each_attempt_has_its_own_time_and_the_same_id(
 async def test_without_a_secret_there_is_no_signature(
     channel: Make, hook: Any, make_alert: Callable[..., Alert]
 ) -> None:
-    await channel(secret=None).send(make_alert())
+    await channel(secret=None).send([make_alert()])
     [(headers, _)] = hook.received
     assert "webhook-signature" not in headers
     assert headers["webhook-id"] == "a1"
@@ -100,7 +101,7 @@ async def test_without_a_secret_there_is_no_signature(
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 async def test_any_2xx_is_a_delivery(status: int, channel: Make, hook: Any, make_alert: Callable[..., Alert]) -> None:
     hook.script = [status]
-    await channel().send(make_alert())
+    await channel().send([make_alert()])
     assert hook.ids == ["a1"]
 
 
@@ -130,7 +131,7 @@ async def test_a_receiver_that_never_answers_is_left(
 async def test_a_body_that_never_ends_is_not_read(channel: Make, hook: Any, make_alert: Callable[..., Alert]) -> None:
     hook.script = ["endless"]
     async with asyncio.timeout(2):
-        await channel().send(make_alert())
+        await channel().send([make_alert()])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_a_secret_that_is_none_is_refused_without_being_told(secret: str, channe
 
 
 async def test_the_log_is_a_channel_too(caplog: pytest.LogCaptureFixture, make_alert: Callable[..., Alert]) -> None:
-    await LogChannel(logging.getLogger("gateway.alerts")).send(make_alert())
+    await LogChannel(logging.getLogger("gateway.alerts")).send([make_alert()])
     [record] = caplog.records
     assert (record.levelname, record.getMessage()) == ("WARNING", "hits per minute: 8/10 (80 %)")
     assert record.__dict__["alert"]["application"] == "mobile"

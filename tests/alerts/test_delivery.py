@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from gateway.alerts import delivery
-from gateway.alerts.channels import Channel, LogChannel, NotDelivered, WebhookChannel
+from gateway.alerts.book import Book
+from gateway.alerts.channels import Channel, LogChannel, NotDelivered
 from gateway.alerts.delivery import Deliverer
 from gateway.alerts.outbox import MemoryOutbox
+from gateway.alerts.post import WebhookChannel
+from gateway.alerts.shelf import MemoryShelf
+from gateway.alerts.ways import Way
 from gateway.model import Alert
 
 LOG = logging.getLogger("gateway.alerts")
@@ -25,6 +29,8 @@ Make = Callable[..., Alert]
 class Post:
     """A channel in memory. `failures` are raised first, one for each attempt; while `closed` is set, it hangs."""
 
+    most = 1
+
     def __init__(self, name: str = "ops", *failures: Exception) -> None:
         self.name = name
         self.failures = list(failures)
@@ -34,8 +40,8 @@ class Post:
         self.closed.set()
         self.inside = self.most_inside = 0
 
-    async def send(self, alert: Alert) -> None:
-        self.attempts.append(alert.id)
+    async def send(self, alerts: Sequence[Alert]) -> None:
+        self.attempts += [alert.id for alert in alerts]
         self.inside += 1
         self.most_inside = max(self.most_inside, self.inside)
         try:
@@ -44,7 +50,7 @@ class Post:
             self.inside -= 1
         if self.failures:
             raise self.failures.pop(0)
-        self.got.append(alert.id)
+        self.got += [alert.id for alert in alerts]
 
 
 class Station:
@@ -56,11 +62,14 @@ class Station:
         self.outbox = MemoryOutbox()
         self.channels: dict[str, list[Channel]] = {"gold": [], "free": []}
         self.counts: Counter[str] = Counter()
+        self.book = Book(MemoryShelf(), clock=clock, sleep=clock.sleep)
+        self.way: Callable[[Channel], Way] = Way
 
     async def run(self) -> None:
         await Deliverer(
             self.outbox,
-            lambda plan: [LogChannel(LOG), *self.channels[plan]],
+            lambda alert: [Way(LogChannel(LOG), always=True), *map(self.way, self.channels[alert.plan])],
+            self.book,
             LOG,
             lambda state: self.counts.update([state]),
             clock=self.clock,

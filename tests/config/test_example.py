@@ -55,7 +55,7 @@ def test_the_example_takes_its_surroundings_from_variables(certificates: Path) -
     assert [address.port for address in (*config.listen, config.admin)] == [1, 2]
     assert (str(config.data), config.providers["keycloak"].issuer) == ("/var/lib/gateway", "http://sso.example")
     assert [str(service.upstream.targets[0]) for service in config.services.values()] == ["https://o:3", "https://s:4"]
-    assert config.channels["ops"].url == "http://a:5/"
+    assert config.channels["ops"].to.url == "http://a:5/"
 
 
 def test_the_example_has_no_secret_and_no_key_of_its_own(certificates: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.config import load
+from gateway.destinations import Alertmanager, Channel, Email, MailTls, Notify, Quiet, Webhook
 from gateway.model import (
     NO_PLAN,
     UNLIMITED,
@@ -18,7 +19,6 @@ from gateway.model import (
     Account,
     Address,
     Application,
-    Channel,
     ClientLimits,
     ClientTimeouts,
     ClientTls,
@@ -88,6 +88,21 @@ alerts:
   channels:
     ops: {webhook: "https://ops.example.com/hook?team=1", secret: "${OPS_SECRET}"}
     dev: {webhook: "http://127.0.0.1:9080/alerts"}
+    oncall: {alertmanager: "http://alertmanager:9093/", token: a token}
+    mail:
+      email:
+        server: smtp.example.com:587
+        sender: gateway@example.com
+        to: ops@example.com
+        ca: ../certs/ca.pem
+        username: gw
+        password: a password
+      quiet: {hours: 22:00-07:30, time_zone: Europe/Berlin}
+    contacts:
+      email: {server: "smtp.example.com:465", sender: gateway@example.com, contacts: true, tls: implicit}
+      quiet: 12:00-13:00
+      batch: 5m
+    chat: {notify: "json://chat.example.com/token"}
 """
 ORDERS = """
 services:
@@ -230,8 +245,30 @@ def test_providers_and_channels(config: Config, place: Path) -> None:
         "partner": Oidc(name="partner", issuer="http://127.0.0.1:8180/realms/partner", audience=("gateway",)),
     }
     assert config.channels == {
-        "ops": Channel(name="ops", url="https://ops.example.com/hook?team=1", secret=SECRET),
-        "dev": Channel(name="dev", url="http://127.0.0.1:9080/alerts"),
+        "ops": Channel(name="ops", to=Webhook(url="https://ops.example.com/hook?team=1", secret=SECRET)),
+        "dev": Channel(name="dev", to=Webhook(url="http://127.0.0.1:9080/alerts")),
+        "oncall": Channel(name="oncall", to=Alertmanager(url="http://alertmanager:9093", token="a token")),
+        "mail": Channel(
+            name="mail",
+            to=Email(
+                host="smtp.example.com",
+                port=587,
+                sender="gateway@example.com",
+                to=("ops@example.com",),
+                ca=place / "certs" / "ca.pem",
+                username="gw",
+                password="a password",
+            ),
+            quiet=Quiet(start=22 * 3600, end=7 * 3600 + 1800, zone="Europe/Berlin"),
+            batch=30.0,
+        ),
+        "contacts": Channel(
+            name="contacts",
+            to=Email(host="smtp.example.com", port=465, sender="gateway@example.com", tls=MailTls.IMPLICIT),
+            quiet=Quiet(start=12 * 3600, end=13 * 3600),
+            batch=300.0,
+        ),
+        "chat": Channel(name="chat", to=Notify(url="json://chat.example.com/token"), batch=10.0),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from gateway.config.blocks.base import Block, Named
-from gateway.config.blocks.gateway import Alerting, Gateway, Provider
+from gateway.config.blocks.channels import Alerting
+from gateway.config.blocks.gateway import Gateway, Provider
 from gateway.config.blocks.plans import Account, Application, Plan
 from gateway.config.blocks.scalars import Version
 from gateway.config.blocks.services import Service

@@ -1,15 +1,15 @@
-"""`gateway:`, `identity:` and `alerts:`: the process itself and whom it talks to besides clients and services."""
+"""`gateway:` and `identity:`: the process itself, and who proves who a client is."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
-from gateway.config.blocks.base import Block, Named, OneOrSome, Some
+from gateway.config.blocks.base import Block, OneOrSome, Some
 from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
 from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
@@ -115,17 +115,3 @@ class Provider(Block):
     """an OpenID Connect provider, such as a realm of Keycloak."""
 
     later: ClassVar = {"saml": "use oidc", "certificate": "use oidc"}
-
-
-class Channel(Block):
-    webhook: net.Hook
-    """The URL to which alerts are posted."""
-    secret: of.WebhookSecret | None = None
-    """Signs what is posted (Standard Webhooks); as file:PATH or ${NAME}."""
-
-    later: ClassVar = {"alertmanager": "use webhook"}
-
-
-class Alerting(Block):
-    channels: Named[Channel] = Field(default_factory=dict)
-    """Where plans send their alerts, besides the log."""

@@ -74,7 +74,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = r"([0-9]{1,8}(?:\.[0-9]{1,3})?)(ms|s|m|h)"
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """Seconds; raises ValueError."""
     found = re.fullmatch(_DURATION, text, re.ASCII)
     if found is None:
         raise ValueError(text)
@@ -85,21 +86,22 @@ def _duration(text: str) -> float:
 
 
 def _positive(text: str) -> float:
-    seconds = _duration(text)
+    seconds = duration(text)
     if not seconds:
         raise Complaint("is no time at all; would be a duration such as 50ms, 5s, 2m or 1h", shown=text)
     return seconds
 
 
 def _fence(text: str) -> float:
-    seconds = _duration(text)
+    seconds = duration(text)
     if not 2 <= seconds <= 60:
         raise Complaint("is not from 2s to 60s: gateways tell each other once a second", shown=text)
     return seconds
 
 
-_TIMED = "a duration such as 50ms, 5s, 2m or 1h", {"type": "string", "pattern": f"^{_DURATION}$"}
-Duration = Annotated[float, Scalar(_TIMED[0], _duration, _TIMED[1])]
+SPAN = {"type": "string", "pattern": f"^{_DURATION}$"}
+_TIMED = "a duration such as 50ms, 5s, 2m or 1h", SPAN
+Duration = Annotated[float, Scalar(_TIMED[0], duration, _TIMED[1])]
 Fence = Annotated[float, Scalar(_TIMED[0], _fence, _TIMED[1])]
 Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
 

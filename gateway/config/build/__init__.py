@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.config.blocks import File
 from gateway.config.build import gateway as process
 from gateway.config.build.applications import applications
+from gateway.config.build.channels import channel
 from gateway.config.build.context import Context
 from gateway.config.build.extends import whole_plans
 from gateway.config.build.plans import plan
@@ -26,7 +27,7 @@ def build(file: File, context: Context) -> Config:
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
         providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
-        channels={name: process.channel(name, block) for name, block in file.alerts.channels.items()},
+        channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
         services=services(file.services, file.gateway.limits.body, context),
         plans={name: plan(whole, file.services, context) for name, whole in plans.items()},
         accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},

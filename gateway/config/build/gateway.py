@@ -1,4 +1,4 @@
-"""The process, its providers and channels."""
+"""The process and its providers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import Channel, Gateway, Limits, Oidc
+from gateway.config.blocks.gateway import Gateway, Limits, Oidc
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, repeated
 
@@ -77,7 +77,3 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
     )
-
-
-def channel(name: str, block: Channel) -> model.Channel:
-    return model.Channel(name=name, url=block.webhook, secret=block.secret)
