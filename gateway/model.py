@@ -184,10 +184,14 @@ class KeyPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
-    """One line of `accept`: all the credentials that it names must be present together."""
+    """One line of `accept`: all the credentials that it names must be present together.
+
+    `anonymous`, alone in its line, is the application of those who come without any.
+    """
 
     jwt: str | None = None  # a provider's name
     api_key: KeyPlace | None = None
+    anonymous: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -42,6 +42,8 @@ class Passport:
     """Believes what the row says of its client."""
 
     def identify(self, service: Service, ask: Request, done: Callable[[Any], None]) -> Identity:
+        if not ask.client:
+            return Identity(subject="", application=next(line.anonymous for line in service.accept if line.anonymous))
         return Identity(subject=ask.user, client_id=ask.client)
 
 
@@ -61,7 +63,7 @@ def examples() -> list[Example]:
 
 def rows_of(section: str) -> list[dict[str, str]]:
     heads, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
+        [cell.strip() for cell in line[1:-1].split("|")] for line in section.splitlines() if line.startswith("|")
     ]
     return [dict(zip(heads, row, strict=True)) for row in rows]
 
@@ -74,7 +76,7 @@ def gate_of(config: Config) -> Gate:
 
 def answer(gate: Gate, row: dict[str, str]) -> str:
     """200, or a refusal's status and the limit or code that says why."""
-    ask = Request(row["client"], row["user"])
+    ask = Request(row["client"], row["user"], peer=row.get("address", "192.0.2.1"))
     heard: list[Any] = []
     try:
         admission = gate.admit(ask, gate.route(ask), heard.append)

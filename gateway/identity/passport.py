@@ -1,7 +1,8 @@
 """Passport: what a request presents → one identity, or the reason why not.
 
 The first `accept` line whose credentials are all present lets in. Every presented credential that the service's lines
-name must be valid, also one that the line does not need, and all that is presented goes into the identity.
+name must be valid, also one that the line does not need, and all that is presented goes into the identity. Who presents
+any is never anonymous.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from gateway.model import Application, Identity, KeyPlace, Oidc, Rate, Service
 PAIRS = 20_000  # combinations of token and key remembered
 
 Done = Callable[[Identity | GatewayError], None]
+NOTHING = Presented(None, ())
 _BEARER = (b"Bearer ", b"bearer ")
 
 
@@ -39,6 +41,7 @@ class Desk(NamedTuple):
     providers: tuple[Provider, ...]
     lines: tuple[frozenset[str | KeyPlace], ...]  # a provider's name, a key's place
     challenges: Challenges
+    anonymous: Identity | None  # of those who come without credentials
     recall: TokenCache | None  # the only provider's, where nothing but its token is accepted
 
 
@@ -110,6 +113,8 @@ class Passport:
 
     def _identify(self, desk: Desk, ask: Ask, done: Done) -> Identity | None:
         presented = desk.extract(ask)
+        if desk.anonymous is not None and presented == NOTHING and not ask.header(b"authorization"):
+            return desk.anonymous
         key = self._key(presented, ask.peer)
         places: set[KeyPlace | str] = {place for place, _ in presented.keys}
         if presented.token is None:
@@ -175,18 +180,23 @@ class Passport:
             return Forbidden(error.detail, code=error.code)
         told = isinstance(error, InvalidToken)
         challenges = desk.challenges.invalid(error.detail) if told else desk.challenges.missing()
+        if not challenges:  # all is anonymous here, but who brings a credential
+            return Forbidden("no application is registered for these credentials", code="no_application")
         return Unauthorized(error.detail, code=error.code, challenges=challenges)
 
     def _open(self, service: Service) -> Desk:
         accept = service.accept
         names = dict.fromkeys(line.jwt for line in accept if line.jwt is not None)
         providers = tuple(self._providers[name] for name in names)
-        lines = tuple(frozenset(item for item in (line.jwt, line.api_key) if item is not None) for line in accept)
+        named = [line for line in accept if line.anonymous is None]
+        lines = tuple(frozenset(item for item in (line.jwt, line.api_key) if item is not None) for line in named)
         if frozenset() in lines:
             raise ValueError(f"service {service.name}: an accept line names no credential")  # it would let anyone in
         alone = len(providers) == 1 and not any(line.api_key for line in accept)
         recall = providers[0].cache if alone else None
-        desk = Desk(service.name, Extractor(accept), providers, lines, challenges_of(service), recall)
+        anonymous = next((line.anonymous for line in accept if line.anonymous is not None), None)
+        nobody = Identity(subject="", application=anonymous) if anonymous is not None else None
+        desk = Desk(service.name, Extractor(accept), providers, lines, challenges_of(service), nobody, recall)
         self._desks[service] = desk
         return desk
 

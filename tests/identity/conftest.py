@@ -254,8 +254,8 @@ def service() -> Callable[..., Service]:
     return make
 
 
-def _accept(jwt: str | None = None, api_key: tuple[str, str] | None = None) -> Accept:
-    return Accept(jwt=jwt, api_key=KeyPlace(*api_key) if api_key else None)
+def _accept(jwt: str | None = None, api_key: tuple[str, str] | None = None, anonymous: str | None = None) -> Accept:
+    return Accept(jwt=jwt, api_key=KeyPlace(*api_key) if api_key else None, anonymous=anonymous)
 
 
 @pytest.fixture

@@ -227,6 +227,33 @@ async def test_a_token_recognised_at_one_service_is_not_thereby_good_at_another(
     assert await code_of(two, service({"jwt": "billing"}), asked) == "audience_wrong"
 
 
+ANONYMOUS = {"anonymous": "visitors"}
+
+
+@pytest.mark.parametrize("lines", [[ANONYMOUS], [ANONYMOUS, JWT], [JWT, ANONYMOUS], [KEY, JWT, ANONYMOUS]])
+async def test_who_presents_nothing_is_anonymous_where_that_is_accepted(opened, service, ask, lines):
+    """One object for all of them: the gate remembers by object."""
+    async with opened() as passport:
+        at = service(*lines)
+        identity = passport.identify(at, ask(), print)
+        assert (identity.application, identity.subject, identity.proof) == ("visitors", "", ())
+        assert passport.identify(at, ask(), print) is identity
+
+
+async def test_who_presents_any_credential_is_never_anonymous(opened, issuer, service, ask):
+    """Not with one that is invalid, nor with one that the service does not read."""
+    basic = (b"authorization", b"Basic YTpi")
+    async with opened(*APPLICATIONS) as passport:
+        both = service(JWT, KEY, ANONYMOUS)
+        assert await code_of(passport, both, ask.bearing(issuer.token(exp=1))) == "token_expired"
+        assert await code_of(passport, both, ask([x_api_key(MOBILE.key[:-1])])) == "api_key_invalid"
+        assert await code_of(passport, both, ask([basic])) == "credentials_missing"
+        assert passport.identify(both, ask([x_api_key(MOBILE.key)]), print).application == "mobile"
+        with pytest.raises(Forbidden) as caught:
+            passport.identify(service(ANONYMOUS), ask([basic]), print)
+        assert caught.value.code == "no_application"
+
+
 async def test_an_accept_line_that_names_nothing_lets_nobody_in(opened, service, ask):
     async with opened() as passport:
         with pytest.raises(ValueError, match="service orders: an accept line names no credential"):

@@ -86,8 +86,7 @@ class Application(Block):
     state: Annotated[State, one_of(State, (), State)] = State.LIVE
     """Only a live application is served."""
 
-    @model_validator(mode="after")
-    def _can_be_found(self) -> Self:
-        if not self._given("client_ids", "api_keys", "match"):
-            raise Complaint("has nothing to be known by (client_ids api_keys match)")
-        return self
+    @property
+    def can_be_found(self) -> bool:
+        """Whether there are credentials that belong to it."""
+        return bool(self._given("client_ids", "api_keys", "match"))

@@ -86,17 +86,20 @@ class AcceptLine(Block):
     """A provider's name: its access token as Bearer."""
     api_key: ApiKey | None = None
     """Where the client puts its key."""
+    anonymous: of.Name | None = None
+    """The application of those who come without any credential; alone in its line."""
 
     later: ClassVar = {
         "certificate": "use jwt or api_key",
         "sign_in": "use jwt or api_key",
-        "anonymous": "use jwt or api_key",
     }
 
     @model_validator(mode="after")
     def _any(self) -> Self:
-        if not self._given("jwt", "api_key"):
-            raise Complaint("names no credential (jwt api_key)")
+        if not self._given("jwt", "api_key", "anonymous"):
+            raise Complaint("names no credential (jwt api_key anonymous)")
+        if self.anonymous is not None and self._given("jwt", "api_key"):
+            raise Complaint("is for those who come without credentials; give it a line of its own", at=("anonymous",))
         return self
 
     @property

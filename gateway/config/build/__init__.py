@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.config.blocks import File
 from gateway.config.build import gateway as process
+from gateway.config.build.anonymous import check_found
 from gateway.config.build.applications import applications
 from gateway.config.build.channels import channel
 from gateway.config.build.context import Context
@@ -17,6 +18,8 @@ from gateway.model import Account, ClientTimeouts, Config, Drain
 def build(file: File, context: Context) -> Config:
     """The configuration; `context` hears of everything that is wrong."""
     plans = whole_plans(file.plans, context)
+    blocks = {name: whole.block for name, whole in plans.items()}
+    check_found(file.applications, blocks, file.services, context)
     return Config(
         listen=process.listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
@@ -31,5 +34,5 @@ def build(file: File, context: Context) -> Config:
         services=services(file.services, file.gateway.limits.body, context),
         plans={name: plan(whole, file.services, context) for name, whole in plans.items()},
         accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},
-        applications=applications(file.applications, {name: whole.block for name, whole in plans.items()}, context),
+        applications=applications(file.applications, blocks, context),
     )

@@ -17,6 +17,7 @@ NOUNS = {
     "service": ("services",),
     "plan": ("plans",),
     "account": ("accounts",),
+    "application": ("applications",),
 }
 
 Where = tuple[str | int, ...]
@@ -53,7 +54,7 @@ class Context:
         """Whether something of this name is defined; complains where not."""
         known = self._names[noun]
         if name not in known:
-            article = "an" if noun == "account" else "a"
+            article = "an" if noun[0] == "a" else "a"
             text = f"is not {article} {noun}{instead(name, known)}"
             self.complain(where, Complaint(text, shown=name, on_key=on_key))
         return name in known

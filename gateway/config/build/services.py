@@ -118,7 +118,7 @@ def _accept(lines: list[AcceptLine], where: Where, context: Context) -> tuple[mo
     for position, line in enumerate(lines):
         if line.jwt is not None:
             context.refer("provider", line.jwt, (*where, position, "jwt"))
-    accept = tuple(model.Accept(jwt=line.jwt, api_key=line.place) for line in lines)
+    accept = tuple(model.Accept(jwt=line.jwt, api_key=line.place, anonymous=line.anonymous) for line in lines)
     for position in repeated(map(_as_sent, accept)):
         context.complain((*where, position), Complaint("repeats a line above it"))
     return accept
