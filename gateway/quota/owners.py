@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.model import Application, Config, Each, Limit, Per
+from gateway.quota.counters import Rule
 from gateway.quota.crossings import metric_of
 
 
@@ -30,8 +31,8 @@ def limits_in(config: Config, scope: str) -> list[Limit]:
     else:
         plans = [*_application(config, scope if per is Per.APPLICATION else name, per).plans]
     limits = [limit for plan in dict.fromkeys(plans) for limit in config.plans[plan].limits if limit.per is per]
-    if per is Per.SERVICE:
-        limits = [limit for limit in limits if limit.service in (None, name)]
+    if per is Per.SERVICE:  # its own are in each plan that opens it
+        limits = [*{Rule.of(limit): limit for limit in limits if limit.service in (None, name)}.values()]
     if not limits:
         raise UnknownError(f"no limit of the plans counts for '{scope}'")
     return limits
