@@ -138,8 +138,8 @@ class Book:
 
     async def _learn(self) -> None:
         if self._clock() - self._asked >= FRESH:
+            self._asked = self._clock()  # others need not ask meanwhile
             await self.silences()
-            self._asked = self._clock()
 
     async def _trim(self, page: str, most: int) -> None:
         """A tenth goes, so that the next look at the whole page is a while off."""

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
-from gateway.store import StoreError, keys
+from gateway.store import StoreAway, StoreError, keys
 from gateway.store.cancelling import heed_cancellation
 from gateway.store.node import Topology
 
 AT_ONCE = 4  # calls
+REST = 1.0  # seconds after a failure in which nothing is asked
 AWAY = (RedisError, StoreError, OSError)  # what a StoreShelf raises
 
 
@@ -66,6 +67,7 @@ class StoreShelf:
         self._topology = topology
         self._prefix = prefix
         self._slots = asyncio.Semaphore(AT_ONCE)  # each call has a connection of its own
+        self._rest_until = 0.0
         self._redis: Any = topology.client(keys.BOOK, patience=patience)
 
     async def get(self, page: str, name: str) -> str | None:
@@ -91,8 +93,15 @@ class StoreShelf:
         await self._redis.aclose()
 
     async def _ask(self, command: str, page: str, *words: str) -> Any:
+        """Who waited for a turn while others waited in vain does not wait for the same: alerts must go on."""
         async with self._slots:
-            return await self._ask_twice(command, page, *words)
+            if asyncio.get_running_loop().time() < self._rest_until:
+                raise StoreAway("the store did not answer a moment ago")
+            try:
+                return await self._ask_twice(command, page, *words)
+            except AWAY:
+                self._rest_until = asyncio.get_running_loop().time() + REST
+                raise
 
     async def _ask_twice(self, command: str, page: str, *words: str) -> Any:
         """Once more where the page is now, as it may have moved."""

@@ -26,6 +26,8 @@ from gateway.store.topology import Topology, topology
 
 log = logging.getLogger("gateway.alerts")
 
+BOOK_PATIENCE = 1.0  # seconds for an answer about what became of alerts, which delivery does not wait for longer
+
 
 class Backlog(NamedTuple):
     """What this gateway has not delivered: how many, seconds since the oldest was raised; and all dead letters."""
@@ -82,7 +84,7 @@ class Alerting:
             return self._memory, MemoryShelf()
         servers = topology(config.store)
         stack.push_async_callback(servers.close)
-        shelf = StoreShelf(servers, config.store.prefix, PATIENCE)
+        shelf = StoreShelf(servers, config.store.prefix, BOOK_PATIENCE)
         stack.push_async_callback(shelf.close)
         return self._outbox(stack, config, servers), shelf
 

@@ -343,6 +343,26 @@ async def test_while_the_store_is_away_alerts_are_delivered_and_dead_letters_wai
     await servers.close()
 
 
+async def test_a_store_that_hangs_holds_up_no_delivery(clock: Any, make_alert: Make) -> None:
+    gone = asyncio.Event()
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as silent:
+        servers = topology(StoreSettings(kind="url", url=f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}"))
+        shelf = StoreShelf(servers, "gw", 0.1)
+        async with working(Office(MemoryOutbox(), shelf, clock)) as office:
+            for number in range(200):
+                await office.raise_alert(make_alert(f"a{number}"))
+            await office.until(lambda: len(office.ops.got) == 200)
+        await shelf.close()
+        gone.set()
+        await asyncio.sleep(0.01)
+    await servers.close()
+
+
 def test_silences_of_several_things_need_all_of_them(make_alert: Make, clock: Any) -> None:
     silence = Silence("s", clock.now + 1, application="mobile", plan="gold", metric="hits")
     assert silence.matches(make_alert(), clock.now)
