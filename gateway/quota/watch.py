@@ -48,6 +48,7 @@ class Watch:
         self._opened = opened
         self._register = register
         self._registered = ""
+        self._open_in = 0.0  # the last time from which it was seen to grant
         self._looked = -LOOK
         self._untold = False  # the node has to be told what is remembered
         self._opening: asyncio.TimerHandle | None = None
@@ -59,8 +60,10 @@ class Watch:
 
     @property
     def fenced(self) -> bool:
-        """Whether the node waits for what processes remember, and grants nothing."""
-        return self._clock.earliest() < self.fence.opens
+        """Whether the node waits for what processes remember, and grants nothing. It does so once in an epoch."""
+        if self._open_in != self.fence.opens and self._clock.earliest() >= self.fence.opens:
+            self._open_in = self.fence.opens
+        return self._open_in != self.fence.opens
 
     @property
     def closed(self) -> bool:
