@@ -102,7 +102,8 @@ async def test_where_a_limit_refuses_nobody_is_told_of_overage(
         await all_delivered(gateways, 2)
     assert postbox.thresholds == [80, 100]
     assert list(postbox.posts.values()) == [1, 1]
-    assert [data["used"] for data in postbox.told] == [data["threshold"] // 10 for data in postbox.told]
+    for data in postbox.told:  # never early; later by the requests that are told to the store together
+        assert data["threshold"] // 10 <= data["used"] <= 10
 
 
 async def test_a_channel_that_comes_with_a_reload_is_told(stage: Stage, postbox: Postbox, tmp_path: Path) -> None:
