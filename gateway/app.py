@@ -1,7 +1,7 @@
 """The composition root of a worker: the only place where its rooms meet. Run by the supervisor, imported by nobody.
 
 python -m gateway.app CONTROL PAGE SLOT OWN SPARE     (file descriptors, but for its place among the workers; the last
-two are lists of listening sockets')
+two are lists of listening sockets', each with the place of its listener: 3:0,4:1)
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def main(control: str, page: str, slot: str, own: str, spare: str) -> int:
         errors.close()
 
 
-def numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",") if number]
+def numbers(text: str) -> dict[int, int]:
+    """Descriptors, and which listeners they are."""
+    return {int(fd): int(listener) for fd, _, listener in (pair.partition(":") for pair in text.split(",") if pair)}
 
 
 def loop_factory() -> Any:
@@ -80,7 +81,7 @@ class Worker:
     `slot` is its place among the workers, from 0, and its successor's too.
     """
 
-    def __init__(self, config: Config, page: int, slot: int, own: list[int], spare: list[int]) -> None:
+    def __init__(self, config: Config, page: int, slot: int, own: dict[int, int], spare: dict[int, int]) -> None:
         self._config = config
         self._page = page
         self._slot = slot
@@ -99,8 +100,8 @@ class Worker:
             self._channel = await Channel.open(control)
             stack.push_async_callback(self._channel.close)
             access_log = await self._compose(stack)
-            for fd in self._own:
-                await self._server.listen(socket.socket(fileno=fd))
+            for fd, listener in self._own.items():
+                await self._server.listen(socket.socket(fileno=fd), listener)
             gc.collect()
             gc.freeze()  # what lives from the start is not looked at again
             gc.set_threshold(20_000, 50, 50)  # requests leave no cycles behind; looking for some costs them time
@@ -149,7 +150,9 @@ class Worker:
 
     def _bound(self) -> None:
         """What clients may take, by the configuration that holds."""
-        config = self._staging.site.config
+        site = self._staging.site
+        config = site.config
+        self._server.receive(site.terms, config.trusted_proxies)
         self._server.bound(fitting(config.limits), config.timeouts, MemoryWatch(config.limits.memory).is_high)
 
     async def _make_ledger(self, stack: AsyncExitStack) -> Ledger:
@@ -233,9 +236,9 @@ class Worker:
         return problems
 
     async def _adopt(self, sockets: list[int]) -> None:
-        for fd in set(sockets) & set(self._spare) - self._adopted.keys():
+        for fd in set(sockets) & self._spare.keys() - self._adopted.keys():
             self._adopted[fd] = sock = socket.socket(fileno=os.dup(fd))
-            await self._server.listen(sock)
+            await self._server.listen(sock, self._spare[fd])
 
     def _release(self, sockets: list[int]) -> None:
         for fd in set(sockets) & self._adopted.keys():

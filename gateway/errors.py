@@ -30,6 +30,18 @@ class BadRequest(GatewayError):
     title = "Bad request"
 
 
+class HttpsRequired(GatewayError):
+    """The listener serves nobody; it sends them to `location` (RFC 9110 15.4.9)."""
+
+    status = 308
+    code = "https_required"
+    title = "Permanent redirect"
+
+    def __init__(self, location: str) -> None:
+        super().__init__("this address is served by https")
+        self.location = location
+
+
 class RequestTimeout(GatewayError):
     """The client was too slow in sending its request."""
 

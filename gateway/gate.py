@@ -38,6 +38,10 @@ class Ask(Protocol):
     query: bytes
     peer: str  # the client's address
 
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's own, in DER, verified by the listener's CA; None where it showed none."""
+
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""
 

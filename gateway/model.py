@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -408,6 +409,34 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Certificate(NamedTuple):
+    """A certificate, then its chain, and its key; both PEM."""
+
+    cert: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTls:
+    """How clients are spoken to. The first certificate is for those who ask for no name, or an unknown one."""
+
+    certificates: tuple[Certificate, ...]
+    client_ca: Path | None = None  # None: nobody is asked for a certificate
+    client_required: bool = True
+    min_version: str = "1.2"
+    hsts: str = ""  # Strict-Transport-Security's value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where clients connect. `redirect` is the port of https that they are sent to instead of being served."""
+
+    address: Address
+    tls: ServerTls | None = None
+    proxy_protocol: bool = False
+    redirect: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
     """A stop, in seconds: how long traffic is still taken after readiness has failed, then what is in flight gets."""
@@ -452,12 +481,13 @@ class Store:
 class Config:
     """Everything that the files declare."""
 
-    listen: tuple[Address, ...] = (Address("0.0.0.0", 8080),)  # noqa: S104 - a gateway's job
+    listen: tuple[Listener, ...] = (Listener(address=Address("0.0.0.0", 8080)),)  # noqa: S104 - a gateway's job
     admin: Address = Address("127.0.0.1", 8081)
     workers: int = 1
     data: Path = Path("data")
     store: Store = Store()
     drain: Drain = Drain()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     limits: ClientLimits = ClientLimits()
     timeouts: ClientTimeouts = ClientTimeouts()
     providers: Mapping[str, Oidc] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
 from gateway.model import Application, Config, Identity, Plan, Service
 from gateway.proxy.pool import Pool
+from gateway.proxy.terms import Terms
 from gateway.routing.router import compile_permits, compile_router
 
 
@@ -22,6 +23,7 @@ class Site:
     passport: Passport
     gate: Gate
     pools: Mapping[Service, Pool]
+    terms: Sequence[Terms]  # of the listeners
 
 
 def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, before: Site | None = None) -> Site:
@@ -42,7 +44,7 @@ def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, 
     }
     router = compile_router(config.services.values())
     gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines)
-    return Site(config, passport, gate, pools)
+    return Site(config, passport, gate, pools, [Terms(listener) for listener in config.listen])
 
 
 def permits_of(config: Config) -> dict[tuple[str, str], Permits]:

@@ -93,7 +93,8 @@ class Supervisor:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         """Starts the parts; `stack` stops them in the opposite order: the workers first, the store last."""
-        shares = open_listeners(self._config.listen, self._config.workers, inherited())
+        addresses = [listener.address for listener in self._config.listen]
+        shares = open_listeners(addresses, self._config.workers, inherited())
         self._listeners.update(sock for share in shares for sock in share)
         stack.callback(self._close_listeners)
         (admin,) = bind(self._config.admin)

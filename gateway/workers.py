@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.control import Channel, Message, send_config
@@ -30,7 +30,8 @@ class WorkerError(Exception):
 class Worker:
     """`slot` is its place among the workers; `page` a descriptor of the memory that outlives it.
 
-    `own` are the sockets that it serves, `spare` those of the others. `on_message` gets what it says by itself.
+    `own` are the sockets that it serves, `spare` those of the others: their descriptors, and which listeners they are.
+    `on_message` gets what it says by itself.
     """
 
     def __init__(
@@ -38,8 +39,8 @@ class Worker:
         slot: int,
         config: Config,
         page: int,
-        own: Sequence[socket.socket],
-        spare: Sequence[socket.socket],
+        own: Mapping[int, int],
+        spare: Mapping[int, int],
         on_message: Callable[[Worker, Message], None],
     ) -> None:
         self.slot = slot
@@ -47,8 +48,8 @@ class Worker:
         self.page = page
         self.heard = 0.0  # when it said something, in the loop's time
         self.over = False  # its end has been seen to
-        self._own = [sock.fileno() for sock in own]
-        self._spare = [sock.fileno() for sock in spare]
+        self._own = own
+        self._spare = spare
         self._on_message = on_message
         self._process: asyncio.subprocess.Process | None = None
         self._channel: Channel | None = None
@@ -81,7 +82,7 @@ class Worker:
         await self._wait_until_ready()
 
     async def _spawn(self, control: int) -> asyncio.subprocess.Process:
-        arguments = control, self.page, self.slot, ",".join(map(str, self._own)), ",".join(map(str, self._spare))
+        arguments = control, self.page, self.slot, pairs(self._own), pairs(self._spare)
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway.app"),
             *map(str, arguments),
@@ -185,3 +186,8 @@ class Worker:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
+
+
+def pairs(sockets: Mapping[int, int]) -> str:
+    """As an argument: `3:0,4:1`."""
+    return ",".join(f"{fd}:{listener}" for fd, listener in sockets.items())

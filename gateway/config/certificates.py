@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from gateway.config.problems import Complaint
 
+SKEW = timedelta(minutes=5)  # by which the clocks of those who issue certificates may be ahead
+
 
 class CertificateFiles:
     """Reads each file once, however many services name it; every method raises Complaint."""
@@ -21,6 +24,8 @@ class CertificateFiles:
     def __init__(self) -> None:
         self.check_authority = cache(_check_authority)
         self.check_certificate = cache(_check_certificate)
+        self.check_server = cache(_check_server)
+        self.check_named = cache(_check_named)
         self.check_key = cache(_check_key)
 
 
@@ -36,6 +41,27 @@ def _check_authority(path: Path) -> None:
 def _check_certificate(path: Path) -> x509.Certificate:
     """A certificate, perhaps with its chain behind it; returns the first."""
     return _certificates(path)[0]
+
+
+def _check_server(path: Path) -> None:
+    """A certificate to show to clients: one that they would not take is found here rather than by them."""
+    certificate, now = _check_certificate(path), datetime.now(UTC)
+    if certificate.not_valid_after_utc < now:
+        raise _unusable(path, f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
+    if certificate.not_valid_before_utc > now + SKEW:
+        raise _unusable(path, f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}")
+
+
+def _check_named(path: Path) -> None:
+    """One that is chosen by the name that a client asks for."""
+    _check_server(path)
+    try:
+        found = _check_certificate(path).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        named = bool(found.get_values_for_type(x509.DNSName))
+    except (x509.ExtensionNotFound, ValueError):
+        named = False
+    if not named:
+        raise _unusable(path, "no client can ask for it, as its subjectAltName has no host name")
 
 
 def _check_key(cert: Path, key: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, OverLimit, Unauthorized
+from gateway.errors import GatewayError, HttpsRequired, OverLimit, Unauthorized
 from gateway.http.ratelimit import limit_fields
 
 STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
@@ -17,8 +17,10 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 TYPE = "about:blank"  # RFC 9457 4.2.1: the status says it all; `code` is for programs
 
 
-def problem(error: GatewayError, request_id: str, *, now: float, close: bool, head: bool = False) -> bytes:
-    """A whole answer for `error`. `head`: to a HEAD request, so without the body (its length stays)."""
+def problem(
+    error: GatewayError, request_id: str, *, now: float, close: bool, head: bool = False, more: bytes = b""
+) -> bytes:
+    """A whole answer for `error`, with `more` lines. `head`: to HEAD, so without the body (its length stays)."""
     body = json.dumps(document(error, request_id), ensure_ascii=False, separators=(",", ":")).encode()
     lines = [
         STATUS_LINES[error.status],
@@ -26,6 +28,7 @@ def problem(error: GatewayError, request_id: str, *, now: float, close: bool, he
         b"date: %b\r\nx-request-id: %b\r\n" % (date(now), request_id.encode()),
         b"cache-control: no-store\r\n",
         *extra_fields(error, now),
+        more,
         b"connection: close\r\n\r\n" if close else b"\r\n",
     ]
     if not head:
@@ -58,9 +61,11 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
 
 
 def extra_fields(error: GatewayError, now: float) -> list[bytes]:
-    """WWW-Authenticate for 401, RateLimit for a limit, Retry-After where waiting may help."""
+    """WWW-Authenticate for 401, RateLimit for a limit, Location for a redirect, Retry-After where waiting may help."""
     if isinstance(error, Unauthorized):
         return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
+    if isinstance(error, HttpsRequired):
+        return [b"location: %b\r\n" % error.location.encode("ascii")]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after
         retry = [] if after is None else [b"retry-after: %d\r\n" % after]

@@ -28,6 +28,10 @@ class Kind(IntEnum):
     TRACEPARENT = 8
     AUTHORIZATION = 9
     DATE = 10
+    FORWARDED = 11  # a trusted proxy's word
+    FORWARDED_FOR = 12
+    FORWARDED_PROTO = 13
+    FORWARDED_HOST = 14
 
 
 HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
@@ -42,6 +46,16 @@ HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
 )
 IDENTITY = (b"x-application-id", b"x-plan", b"x-subject")
 FORWARDING = (b"forwarded", b"x-real-ip")
+CERTIFICATE = (  # what proxies say of a client's certificate (RFC 9440, and what is in use)
+    b"client-cert",
+    b"ssl-client-",
+    b"x-amzn-mtls-",
+    b"x-arr-clientcert",
+    b"x-client-cert",
+    b"x-client-verify",
+    b"x-ssl-",
+    b"x-tls-client-",
+)
 END_TO_END = (
     frozenset(  # never removed for Connection's sake: no sender may list them, and a service must not miss them
         (b"authorization", b"cookie", b"cache-control", b"content-type", b"content-encoding", b"range")
@@ -61,6 +75,14 @@ _REQUEST: dict[bytes, Kind] = {
     b"traceparent": Kind.TRACEPARENT,
     b"authorization": Kind.AUTHORIZATION,
 }
+_TRUSTED: dict[bytes, Kind] = {
+    **_REQUEST,
+    b"forwarded": Kind.FORWARDED,
+    b"x-forwarded-for": Kind.FORWARDED_FOR,
+    b"x-forwarded-proto": Kind.FORWARDED_PROTO,
+    b"x-forwarded-host": Kind.FORWARDED_HOST,
+    b"x-forwarded-client-cert": Kind.PASS,
+}
 _RESPONSE: dict[bytes, Kind] = {
     **dict.fromkeys((*HOP_BY_HOP, b"x-request-id", b"ratelimit", b"ratelimit-policy"), Kind.DROP),
     **FRAMING,
@@ -74,10 +96,11 @@ _folded = re.compile(rb"[^a-z0-9]").sub  # some servers make one sign of all (RF
 class Kinds(dict[bytes, Kind]):
     """A field's kind by its name as sent; remembers the lower case and the verdict of each spelling."""
 
-    def __init__(self, known: dict[bytes, Kind], *, request: bool) -> None:
+    def __init__(self, known: dict[bytes, Kind], *, request: bool, trusted: bool = False) -> None:
         super().__init__(known)
         self._known = known
         self._request = request
+        self._refused = (b"x-forwarded-",) if trusted else (b"x-forwarded-", *CERTIFICATE)
 
     def __missing__(self, name: bytes) -> Kind:
         kind = self._known.get(name)
@@ -88,12 +111,14 @@ class Kinds(dict[bytes, Kind]):
         return kind
 
     def _is_plain(self, name: bytes) -> bool:
-        """False for names that a service may take for the gateway's: X-Forwarded-…, or by CGI's folding of signs."""
+        """False for names that a service may take for the gateway's: X-Forwarded-…, or by CGI's folding of signs; and
+        for a certificate that nobody has seen."""
         folded = _folded(b"-", name)
-        return b"_" not in name and folded not in self._known and not folded.startswith(b"x-forwarded-")
+        return b"_" not in name and folded not in self._known and not folded.startswith(self._refused)
 
 
 REQUEST_KINDS = Kinds(_REQUEST, request=True)
+TRUSTED_KINDS = Kinds(_TRUSTED, request=True, trusted=True)  # of requests that trusted proxies pass on
 RESPONSE_KINDS = Kinds(_RESPONSE, request=False)
 
 

@@ -7,13 +7,16 @@ fed in pieces, cut where a message may end: each request starts a piece.
 
 from __future__ import annotations
 
+import logging
 import re
 from types import SimpleNamespace
 from typing import Any
 
 import httptools
 
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, GatewayError
+
+log = logging.getLogger("gateway.client")
 
 END = b"\r\n\r\n"  # ends every head, and every chunked body: its last chunk or trailer, then an empty line
 
@@ -116,3 +119,14 @@ class RequestParser:
             self._line = line
         else:
             raise BadRequest("the request line is not exactly a method, a target and version 1.0 or 1.1 of HTTP")
+
+
+def fault_of(error: httptools.HttpParserError) -> GatewayError:
+    """What a parser error means: a refusal raised in a callback, a bug in one, or malformed HTTP."""
+    cause = error.__context__
+    if isinstance(cause, GatewayError):
+        return cause
+    if cause is not None and not isinstance(cause, httptools.HttpParserError):
+        log.error("a callback failed", exc_info=cause)
+        return GatewayError("the request could not be handled")
+    return BadRequest("the request is not valid HTTP/1.1")

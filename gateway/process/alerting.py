@@ -89,7 +89,7 @@ class Alerting:
         return self._outbox(stack, config, servers), shelf
 
     def _outbox(self, stack: AsyncExitStack, config: Config, servers: Topology) -> Outbox:
-        prefix, consumer = config.store.prefix, f"{socket.gethostname()}:{config.listen[0]}"
+        prefix, consumer = config.store.prefix, f"{socket.gethostname()}:{config.listen[0].address}"
         if config.store.kind == "cluster":
             outboxes = Outboxes(servers, prefix, consumer)
             stack.push_async_callback(outboxes.close)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -10,12 +10,18 @@ from typing import Any
 
 from gateway.model import Config
 
-FIXED = ("listen", "admin", "workers", "data", "store")  # a process has them from its start
+FIXED: Mapping[str, Callable[[Config], object]] = {  # a process has them from its start
+    "listen": lambda config: [listener.address for listener in config.listen],
+    "admin": lambda config: config.admin,
+    "workers": lambda config: config.workers,
+    "data": lambda config: config.data,
+    "store": lambda config: config.store,
+}
 
 
 def fixed_changes(old: Config, new: Config) -> list[str]:
     """The keys that have changed and cannot without a restart."""
-    return [f"gateway.{name}" for name in FIXED if getattr(old, name) != getattr(new, name)]
+    return [f"gateway.{name}" for name, part in FIXED.items() if part(old) != part(new)]
 
 
 def fingerprint(config: Config) -> bytes:

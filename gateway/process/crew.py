@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.control import Message
 from gateway.model import Config
 from gateway.process.background import watched
-from gateway.process.listeners import Share
+from gateway.process.listeners import ListeningSocket, Share
 from gateway.workers import Worker, WorkerError
 
 log = logging.getLogger("gateway.supervisor")
@@ -69,9 +69,9 @@ class Crew:
 
     async def _start(self, slot: int) -> None:
         own = self._shares[slot]
-        spare = tuple({sock for share in self._shares for sock in share}.difference(own))
+        spare = {sock for share in self._shares for sock in share}.difference(own)
         async with self._starting:
-            worker = Worker(slot, self._config, self._hooks.page(), own, spare, self._hooks.hear)
+            worker = Worker(slot, self._config, self._hooks.page(), numbers(own), numbers(spare), self._hooks.hear)
             self._workers[slot] = worker
             try:
                 await worker.start()
@@ -212,3 +212,8 @@ def raise_first(results: Iterable[BaseException | None]) -> None:
     for result in results:
         if result is not None:
             raise result
+
+
+def numbers(sockets: Iterable[ListeningSocket]) -> dict[int, int]:
+    """Descriptors, and which listeners they are."""
+    return {sock.fileno(): sock.listener for sock in sockets}

@@ -15,7 +15,14 @@ from gateway.model import Address
 
 BACKLOG = 4096
 
-Share = tuple[socket.socket, ...]  # what one worker listens on
+
+class ListeningSocket(socket.socket):
+    """`listener` is the place of what it serves among the configuration's."""
+
+    listener = 0
+
+
+Share = tuple[ListeningSocket, ...]  # what one worker listens on
 
 
 class CannotListenError(Exception):
@@ -24,21 +31,28 @@ class CannotListenError(Exception):
 
 def open_listeners(addresses: Sequence[Address], workers: int, inherited: Sequence[socket.socket] = ()) -> list[Share]:
     """A share for each worker. Raises CannotListenError, also for an inherited socket of no such address."""
-    found: dict[Address, list[socket.socket]] = {}
+    found: dict[Address, list[ListeningSocket]] = {}
     for sock in inherited:
-        found.setdefault(address_of(sock), []).append(sock)
+        found.setdefault(address_of(sock), []).append(taken(sock))
     for address in found.keys() - addresses:
         raise CannotListenError(f"the service manager hands over {address}, which is not among `listen`")
     sockets = [found.get(address) or bind(address, workers) for address in addresses]
+    for place, of_address in enumerate(sockets):
+        for sock in of_address:
+            sock.listener = place
     return [tuple(sock for of_address in sockets for sock in share(of_address, n, workers)) for n in range(workers)]
 
 
-def share(sockets: list[socket.socket], number: int, workers: int) -> list[socket.socket]:
+def taken(sock: socket.socket) -> ListeningSocket:
+    return sock if isinstance(sock, ListeningSocket) else ListeningSocket(fileno=sock.detach())
+
+
+def share(sockets: list[ListeningSocket], number: int, workers: int) -> list[ListeningSocket]:
     """What the worker of this number has of an address's sockets: each is somebody's, and everybody has one."""
     return sockets[number::workers] or [sockets[number % len(sockets)]]
 
 
-def bind(address: Address, count: int = 1) -> list[socket.socket]:
+def bind(address: Address, count: int = 1) -> list[ListeningSocket]:
     """So many listening sockets of one address; raises CannotListenError where another program has it."""
     try:
         if count == 1:
@@ -49,9 +63,9 @@ def bind(address: Address, count: int = 1) -> list[socket.socket]:
         raise CannotListenError(f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
 
 
-def listening(address: Address, *, reuse_port: bool = False) -> socket.socket:
+def listening(address: Address, *, reuse_port: bool = False) -> ListeningSocket:
     sock = socket.create_server(tuple(address), family=family_of(address), backlog=BACKLOG, reuse_port=reuse_port)
-    return socket.socket(fileno=sock.detach())  # now it knows that it is TCP, and asyncio sets TCP_NODELAY
+    return ListeningSocket(fileno=sock.detach())  # now it knows that it is TCP, and asyncio sets TCP_NODELAY
 
 
 def free(address: Address) -> Address:

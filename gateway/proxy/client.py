@@ -6,18 +6,18 @@ idle goes from one protocol to the other without a task or a future.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.gate import Admission
 from gateway.http import answers
-from gateway.http.peer import client_of
-from gateway.proxy.clocks import LINGER, TimedReader
+from gateway.proxy.arrival import Arrival
+from gateway.proxy.clocks import LINGER
 from gateway.proxy.crowd import RETRY_AFTER
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.heads import Forwarding, answer_fields, request_head
+from gateway.proxy.heads import answer_fields, request_head
+from gateway.proxy.terms import PLAIN, Terms
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -27,40 +27,21 @@ MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the con
 FAREWELL = 0.3  # seconds that an idle connection is read on at a stop: a request may just have been sent
 
 
-class ClientConnection(TimedReader):
+class ClientConnection(Arrival):
     """Serves one exchange at a time."""
 
-    __slots__ = ("_advancing", "_client", "_forwarding", "_upstream_full")
+    __slots__ = ("_advancing", "_redirect", "_upstream_full")
 
-    def __init__(self, server: Server) -> None:
-        super().__init__(server)
+    def __init__(self, server: Server, terms: Terms = PLAIN) -> None:
+        super().__init__(server, terms)
         self._upstream_full = False
         self._advancing = False
-        self._client = ""  # as whose connection it counts; turned away: nobody's
-        self._forwarding = Forwarding("")
+        self._redirect = terms.redirect
 
     def __repr__(self) -> str:
         return f"<ClientConnection {self.peer} {self.current or 'idle'} +{len(self.queue)}>"
 
     # --- life
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
-        peer = self.transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else "unix"
-        self._forwarding = Forwarding(self.peer)
-        self._enter(client_of(self.peer))
-
-    def _enter(self, client: str) -> None:
-        server = self.server
-        server.connections.add(self)
-        refusal = server.crowd.enter(client, server.limits)
-        if refusal is None:
-            self._client = client
-        elif server.crowd.may_tell():
-            self.fault(refusal)
-        elif self.transport is not None:
-            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
@@ -109,6 +90,8 @@ class ClientConnection(TimedReader):
                 exchange.keep = False
                 raise Unavailable("the gateway is short of memory", code="memory_exhausted", retry_after=RETRY_AFTER)
             exchange.route = route = gate.route(exchange)
+            if self._redirect is not None:
+                self.redirect(exchange, self._redirect)
             if exchange.length is not None or exchange.chunked:
                 exchange.check_size()
             admission = gate.admit(exchange, route, exchange.decided)
@@ -132,7 +115,7 @@ class ClientConnection(TimedReader):
 
     def request_head(self, exchange: Exchange, host_field: bytes) -> bytes:
         assert exchange.admission is not None
-        return request_head(exchange, exchange.admission, host_field, self._forwarding)
+        return request_head(exchange, exchange.admission, host_field)
 
     def pass_on(self, exchange: Exchange, data: bytes) -> None:
         upstream = exchange.upstream
@@ -193,7 +176,8 @@ class ClientConnection(TimedReader):
         self._answers_left -= 1
         if self._answers_left <= 0 or not exchange.complete or self.server.draining:
             exchange.keep = False
-        return answer_fields(exchange)
+        fields = answer_fields(exchange)
+        return self._hsts + fields if self._hsts else fields
 
     def refuse(self, exchange: Exchange, error: GatewayError) -> None:
         """Answers instead of the service."""
@@ -210,7 +194,7 @@ class ClientConnection(TimedReader):
         exchange.reason = error.code
         exchange.answered = True
         close, head = not exchange.keep, exchange.method == b"HEAD"
-        data = answers.problem(error, exchange.request_id, now=time.time(), close=close, head=head)
+        data = answers.problem(error, exchange.request_id, now=time.time(), close=close, head=head, more=self._hsts)
         exchange.bytes_out += len(data)
         self.transport.write(data)
         self.finished(exchange)

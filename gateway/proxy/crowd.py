@@ -8,6 +8,7 @@ from gateway.errors import GatewayError, TooMany, Unavailable
 from gateway.model import ClientLimits
 
 RETRY_AFTER = 5  # seconds
+REASONS = ("connections", "client_connections", "unanswered", "handshake", "proxy_protocol")
 TOLD = 256  # connections that are being turned away with a word; more are cut without one
 
 
@@ -17,18 +18,19 @@ class Crowd:
     def __init__(self) -> None:
         self.inside = 0
         self.turned_away = 0
-        self.refused = Counter({"connections": 0, "client_connections": 0, "unanswered": 0})
+        self.refused = Counter(dict.fromkeys(REASONS, 0))
         self._of: dict[str, int] = {}
 
-    def enter(self, client: str, limits: ClientLimits) -> GatewayError | None:
-        """A new connection: None where it is inside, else why not."""
+    def enter(self, client: str, limits: ClientLimits, *, trusted: bool = False) -> GatewayError | None:
+        """A new connection: None where it is inside, else why not. A trusted proxy may have all that there are."""
         mine = self._of.get(client, 0)
-        if self.inside < limits.connections and mine < limits.client_connections:
+        most = limits.connections if trusted else limits.client_connections
+        if self.inside < limits.connections and mine < most:
             self._of[client] = mine + 1
             self.inside += 1
             return None
         self.turned_away += 1
-        if mine >= limits.client_connections:
+        if mine >= most and not trusted:
             self.refused["client_connections"] += 1
             return TooMany("too many connections from this address", retry_after=RETRY_AFTER)
         self.refused["connections"] += 1
@@ -40,6 +42,10 @@ class Crowd:
         told = self.turned_away <= TOLD
         self.refused["unanswered"] += not told
         return told
+
+    def count(self, reason: str) -> None:
+        """One that is cut without a word."""
+        self.refused[reason] += 1
 
     def leave(self, client: str) -> None:
         """A connection that was inside is gone; "": one that was turned away."""

@@ -11,11 +11,12 @@ from gateway.errors import ContentTooLarge, GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
-from gateway.http.ratelimit import limit_fields, policy_of
+from gateway.http.ratelimit import policy_of
 from gateway.model import Outcome, Route, Service
 
 if TYPE_CHECKING:
     from gateway.proxy.client import ClientConnection
+    from gateway.proxy.forwarding import Forwarding
     from gateway.proxy.pool import Pool
     from gateway.proxy.upstream import UpstreamConnection
 
@@ -31,6 +32,7 @@ class Repeat(NamedTuple):
     authorization: list[bytes]
     sent_id: bytes | None
     sent_trace: bytes | None
+    forwarding: Forwarding
 
 
 class Exchange:
@@ -56,6 +58,7 @@ class Exchange:
         "error",
         "expect",
         "fields",
+        "forwarding",
         "host",
         "host_field",
         "hosts",
@@ -87,6 +90,7 @@ class Exchange:
     def __init__(self, client: ClientConnection) -> None:
         self.client: ClientConnection | None = client  # None once it is gone
         self.peer = client.peer
+        self.forwarding = client.forwarding  # a trusted proxy's word may change both
         self.started = time.time()
         self.begun = time.monotonic()
         # the head
@@ -154,14 +158,18 @@ class Exchange:
         return plain and self.length is None and not self.chunked and not self.expect
 
     def as_repeat(self, block: bytes) -> Repeat:
-        return Repeat(block, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace)
+        return Repeat(
+            block, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace, self.forwarding
+        )
 
     def repeat(self, repeat: Repeat, method: bytes, target: bytes) -> None:
         """Takes the fields of an equal head; the target is yet to be judged."""
         self.method = method
         self.target = target
         self.keep = self.complete = True
-        _, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace = repeat
+        _, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace, forwarding = repeat
+        self.forwarding = forwarding
+        self.peer = forwarding.address
 
     def head_size(self) -> int:
         """Bytes of the head, of fields that were dropped on sight aside."""
@@ -181,7 +189,7 @@ class Exchange:
                 self.sent_id = head.request_id(value)
             elif kind is Kind.TRACEPARENT:
                 self.sent_trace = head.trace_id(value)
-            else:
+            elif kind is Kind.EXPECT:
                 expectations.append(value)
         if codings:
             self.chunked = head.chunked(codings, self.version, has_length=self.length is not None)
@@ -199,6 +207,11 @@ class Exchange:
         route = self.route
         if route is not None and (self.length or self.bytes_in) > route.service.max_body:
             raise ContentTooLarge(f"the body is larger than {route.service.max_body} bytes")
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's (the gate's `Ask`)."""
+        return None if self.client is None else self.client.certificate
 
     @property
     def has_body(self) -> bool:
@@ -231,13 +244,6 @@ class Exchange:
         """The gate's late answer; nobody waits for it once the client is gone."""
         if self.client is not None:
             self.client.decided(self, result)
-
-    def limit_lines(self) -> bytes:
-        """The RateLimit fields of an admitted request."""
-        admission = self.admission
-        if admission is None or admission.outcome is None:
-            return b""
-        return limit_fields(admission.outcome, time.time())
 
     # --- what the guest book asks (telemetry's Record)
 
@@ -291,8 +297,3 @@ class Exchange:
     def ledger(self) -> str | None:
         outcome = self.outcome
         return None if outcome is None or outcome.fallback is None else outcome.fallback.value
-
-
-def span_id() -> bytes:
-    """A new span for the hop to the upstream (W3C Trace Context)."""
-    return b"%016x" % (_random.getrandbits(64) or 1)

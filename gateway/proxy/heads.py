@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 from gateway.gate import Admission
-from gateway.proxy.exchange import Exchange, span_id
+from gateway.http.ratelimit import limit_fields
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.forwarding import VIA
 
-VIA = b"via: 1.1 gateway\r\n"
-
-
-class Forwarding:
-    """Who asked and for which host: X-Forwarded-*, Forwarded (RFC 7239) and Via, made once per Host value."""
-
-    __slots__ = ("_host", "_lines", "_peer")
-
-    def __init__(self, peer: str) -> None:
-        address = peer.encode()
-        node = b'"[%b]"' % address if b":" in address else address
-        self._peer = b"x-forwarded-for: %b\r\nx-forwarded-proto: http\r\n%bforwarded: for=%b;proto=http" % (
-            address,
-            VIA,
-            node,
-        )
-        self._host: bytes | None = None
-        self._lines = b""
-
-    def lines(self, host: bytes) -> bytes:
-        if self._host != host:
-            self._host = host
-            self._lines = b'%b;host="%b"\r\nx-forwarded-host: %b\r\n' % (self._peer, host, host)
-        return self._lines
+_random = random.Random()  # noqa: S311 - span ids are no secret
 
 
-def request_head(exchange: Exchange, admission: Admission, host_field: bytes, forwarding: Forwarding) -> bytes:
+def request_head(exchange: Exchange, admission: Admission, host_field: bytes) -> bytes:
     """The head as the service gets it: every byte made from parsed parts."""
     service = admission.route.service
     path = stripped(exchange.path, len(service.path)) if service.strip_path else exchange.path
@@ -45,7 +27,7 @@ def request_head(exchange: Exchange, admission: Admission, host_field: bytes, fo
             host_field,
             b"\r\n",
             *exchange.fields,
-            forwarding.lines(exchange.host_field),
+            exchange.forwarding.lines(exchange.host_field),
             b"x-request-id: %b\r\ntraceparent: 00-%b-%b-01\r\n" % (request_id, trace_id, span_id()),
             admission.subscription.note,
             body_framing(exchange),
@@ -74,4 +56,17 @@ def answer_fields(exchange: Exchange) -> bytes:
         connection = b"connection: close\r\n\r\n"
     else:
         connection = b"\r\n" if exchange.version == "1.1" else b"connection: keep-alive\r\n\r\n"
-    return b"%bx-request-id: %b\r\n%b%b" % (exchange.limit_lines(), exchange.identify()[0], VIA, connection)
+    return b"%bx-request-id: %b\r\n%b%b" % (limit_lines(exchange), exchange.identify()[0], VIA, connection)
+
+
+def limit_lines(exchange: Exchange) -> bytes:
+    """The RateLimit fields of an admitted request."""
+    admission = exchange.admission
+    if admission is None or admission.outcome is None:
+        return b""
+    return limit_fields(admission.outcome, time.time())
+
+
+def span_id() -> bytes:
+    """A new span for the hop to the upstream (W3C Trace Context)."""
+    return b"%016x" % (_random.getrandbits(64) or 1)

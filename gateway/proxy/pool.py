@@ -11,7 +11,7 @@ from gateway.errors import BadGateway, GatewayError, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Target, Upstream
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.tls import ReloadedContext
+from gateway.proxy.tls import reloaded_client
 from gateway.proxy.upstream import UpstreamConnection
 
 log = logging.getLogger("gateway.upstream")
@@ -42,7 +42,7 @@ class Pool:
         self.upstream = upstream
         self.timeouts = upstream.timeouts
         self._loop = loop
-        self._tls = ReloadedContext(upstream.tls) if any(t.tls for t in upstream.targets) else None
+        self._tls = reloaded_client(upstream.tls) if any(t.tls for t in upstream.targets) else None
         self._endpoints = [Endpoint(t, authority(t)) for t in upstream.targets]
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()

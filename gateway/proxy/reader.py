@@ -7,7 +7,6 @@ in its turn, and nothing after it is read.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -16,15 +15,14 @@ from typing import TYPE_CHECKING
 import httptools
 
 from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong
-from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind
+from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind, Kinds
 from gateway.http.head import NO_BODY
-from gateway.http.parser import RequestParser
+from gateway.http.parser import RequestParser, fault_of
 from gateway.proxy.exchange import Exchange, Repeat
+from gateway.proxy.forwarding import Forwarding
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
-
-log = logging.getLogger("gateway.client")
 
 MAX_FRAMING = 32 * 1024  # bytes of chunks' sizes, extensions and trailers between two bytes of a body
 MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
@@ -46,8 +44,10 @@ class RequestReader(asyncio.Protocol, ABC):
         "_stopped",
         "active",
         "current",
+        "forwarding",
         "head_since",
         "incoming",
+        "kinds",
         "peer",
         "queue",
         "server",
@@ -59,6 +59,8 @@ class RequestReader(asyncio.Protocol, ABC):
         self.server = server
         self.transport: asyncio.Transport | None = None
         self.peer = ""
+        self.forwarding = Forwarding("")
+        self.kinds: Kinds = REQUEST_KINDS  # others where a trusted proxy speaks for its clients
         self.incoming: Exchange | None = None
         self.current: Exchange | None = None
         self.queue: deque[Exchange] = deque()
@@ -79,6 +81,10 @@ class RequestReader(asyncio.Protocol, ABC):
     @abstractmethod
     def new_exchange(self) -> Exchange:
         """An exchange of this connection."""
+
+    @abstractmethod
+    def believe(self, exchange: Exchange) -> None:
+        """Reads from whom a trusted proxy has it."""
 
     @abstractmethod
     def begin(self, exchange: Exchange) -> None:
@@ -223,7 +229,7 @@ class RequestReader(asyncio.Protocol, ABC):
         exchange = self.incoming
         assert exchange is not None
         name, value = name.lower(), value.rstrip(WHITESPACE)  # the parser took it off the front
-        kind = REQUEST_KINDS[name]
+        kind = self.kinds[name]
         if kind is Kind.PASS:
             exchange.fields += (name, b": ", value, b"\r\n")
         elif kind is Kind.HOST:
@@ -245,6 +251,8 @@ class RequestReader(asyncio.Protocol, ABC):
         if len(exchange.fields) // 4 + len(exchange.special) + len(exchange.hosts) > limits.fields:
             raise FieldsTooLarge(f"more than {limits.fields} header fields")
         exchange.read_head(*self._parser.start_line())
+        if self.kinds is not REQUEST_KINDS:
+            self.believe(exchange)
         self._parser.framed(exchange.length, chunked=exchange.chunked)
         self._latest = exchange
         self._serve(exchange)
@@ -278,14 +286,3 @@ class RequestReader(asyncio.Protocol, ABC):
             self.pass_on(exchange, b"0\r\n\r\n")
         if self.server.draining or not exchange.keep:
             self._stopped = True  # nothing after a last request is looked at
-
-
-def fault_of(error: httptools.HttpParserError) -> GatewayError:
-    """What a parser error means: a refusal raised in a callback, a bug in one, or malformed HTTP."""
-    cause = error.__context__
-    if isinstance(cause, GatewayError):
-        return cause
-    if cause is not None and not isinstance(cause, httptools.HttpParserError):
-        log.error("a callback failed", exc_info=cause)
-        return GatewayError("the request could not be handled")
-    return BadRequest("the request is not valid HTTP/1.1")

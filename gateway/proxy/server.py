@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
+from gateway.errors import GatewayError
 from gateway.gate import Gate
+from gateway.http.peer import Network, is_among
 from gateway.model import ClientLimits, ClientTimeouts, Service
+from gateway.proxy.arrival import Arrival
 from gateway.proxy.client import ClientConnection
 from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.greeting import Greeting
 from gateway.proxy.pool import Pool
+from gateway.proxy.terms import PLAIN, Terms
 
 SWEEP = 0.25  # seconds between looks at the clocks
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
@@ -40,20 +45,26 @@ class Server:
         self._memory_is_high: Callable[[], bool] = bool
         self.shedding = False  # requests are refused for want of memory
         self.crowd = Crowd()
+        self._terms: Sequence[Terms] = (PLAIN,)  # of the listeners
+        self._trusted: tuple[Network, ...] = ()  # proxies, which speak for others
         self.slow_readers = 0  # that were cut
-        self.connections: set[ClientConnection] = set()
+        self.connections: set[Arrival | Greeting] = set()
         self.draining = False
         self._listeners: dict[socket.socket, asyncio.Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._sweeps = 0
         self._deadline = inf  # of the stop
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Serves on a bound socket, which it closes at the stop."""
+    async def listen(self, sock: socket.socket, listener: int = 0) -> None:
+        """Serves on a bound socket, which it closes at the stop. `listener` is the place of its terms."""
         loop = asyncio.get_running_loop()
-        self._listeners[sock] = await loop.create_server(lambda: ClientConnection(self), sock=sock, backlog=4096)
+        self._listeners[sock] = await loop.create_server(lambda: self._accept(listener), sock=sock, backlog=4096)
         if self._sweeping is None:
             self._sweep()
+
+    def _accept(self, listener: int) -> ClientConnection | Greeting:
+        terms = self._terms[listener]
+        return Greeting(self, terms) if terms.greets else ClientConnection(self, terms)
 
     def leave(self, sock: socket.socket) -> None:
         """Takes no more connections from it, and closes it; those that are open go on."""
@@ -70,6 +81,18 @@ class Server:
         """What clients may take from now on. Memory is looked at every second."""
         self.limits, self.timeouts, self._memory_is_high = limits, timeouts, memory_is_high
 
+    def receive(self, terms: Sequence[Terms], trusted: tuple[Network, ...]) -> None:
+        """On what terms listeners take connections from now on, and which peers are trusted proxies."""
+        self._terms, self._trusted = terms, trusted
+
+    def trusts(self, peer: str) -> bool:
+        """Whether it is a proxy that speaks for others."""
+        return is_among(peer, self._trusted)
+
+    def enter(self, client: str, peer: str) -> GatewayError | None:
+        """Makes room for a connection, or says why there is none."""
+        return self.crowd.enter(client, self.limits, trusted=self.trusts(peer))
+
     def refused_connections(self) -> dict[str, int]:
         """Connections that a limit refused or cut, by reason, since the start; `unanswered` are among the refused."""
         return {**self.crowd.refused, "slow_reader": self.slow_readers}
@@ -84,6 +107,8 @@ class Server:
             for pool in set(self.pools.values()):
                 pool.sweep(now)
                 pool.reload_certificates()
+            for terms in self._terms:
+                terms.reload_certificates()
         self._sweeping = asyncio.get_running_loop().call_later(SWEEP, self._sweep)
 
     async def drain(self, seconds: float, grace: float = GRACE) -> int:

@@ -36,18 +36,21 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter2"))
     (folder / "encrypted.key").write_bytes(encrypted)
     (folder / "empty.pem").write_bytes(b"")
-    write_weak(folder)
+    write_pair(folder, "weak", bits=1024)  # which OpenSSL does not use
+    write_pair(folder, "nameless")
+    write_pair(folder, "expired", datetime(2020, 1, 1, tzinfo=UTC))
+    write_pair(folder, "early", datetime(2999, 1, 1, tzinfo=UTC))
     return folder
 
 
-def write_weak(folder: Path) -> None:
-    """A certificate and key that OpenSSL does not use: RSA with 1024 bits."""
-    key = rsa.generate_private_key(65537, 1024)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak.internal")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    (folder / "weak.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    (folder / "weak.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def write_pair(folder: Path, name: str, start: datetime | None = None, bits: int = 2048) -> None:
+    """A certificate without alternative names, for a day, and its RSA key."""
+    key = rsa.generate_private_key(65537, bits)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{name}.internal")])
+    start = start or datetime.now(UTC)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, start, start + timedelta(days=1))
+    (folder / f"{name}.pem").write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 @pytest.fixture

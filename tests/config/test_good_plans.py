@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from fractions import Fraction
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway.model import (
     Account,
     Address,
     Application,
+    Certificate,
     ClientLimits,
     ClientTimeouts,
     ClientTls,
@@ -38,6 +40,7 @@ from gateway.model import (
     Plan,
     Rate,
     Rule,
+    ServerTls,
     Service,
     State,
     Store,
@@ -164,12 +167,15 @@ def test_as_many_workers_as_cores(write: Write) -> None:
 
 
 def test_the_process(config: Config, place: Path) -> None:
-    assert config.listen == (
+    assert [listener.address for listener in config.listen] == [
         Address("0.0.0.0", 8080),
         Address("::", 8080),
         Address("localhost", 0),
         Address("localhost", 0),
-    )
+    ]
+    assert {(listener.tls, listener.proxy_protocol, listener.redirect) for listener in config.listen} == {
+        (None, False, None)
+    }
     assert config.admin == Address("::1", 8081)
     assert (config.workers, config.drain) == (4, Drain(timeout=90.0, delay=5.0))
     assert config.data == place / "data"  # relative to the file
@@ -316,6 +322,39 @@ def test_a_service(config: Config, place: Path) -> None:
 def fields(service: Service) -> dict[str, Any]:
     """Services are compared by object; here by value."""
     return {name: getattr(service, name) for name in Service.__slots__}
+
+
+def test_listeners_with_tls(write: Write, place: Path) -> None:
+    pair = "cert: ../certs/gateway.pem, key: ../certs/gateway.key"
+    text = f"""gateway:
+      trusted_proxies: [10.0.0.0/8, "::1"]
+      listen:
+        - {{address: "0.0.0.0:8443", tls: {{{pair}, hsts: 1y}}, proxy_protocol: true}}
+        - address: "[::]:8443"
+          tls:
+            certificates: [{{{pair}}}, {{{pair}}}]
+            client_ca: ../certs/ca.pem
+            client_certificate: optional
+            min_version: 1.3
+            hsts: {{max_age: 60, include_subdomains: true}}
+        - {{address: "0.0.0.0:8080", redirect_to_https: true}}
+        - {{address: "0.0.0.0:8081", redirect_to_https: 8443}}
+        - {{address: "0.0.0.0:8082", redirect_to_https: false}}
+    """
+    config = load(write(text))
+    assert config.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    one, two, *redirects = config.listen
+    certificate = Certificate(place / "certs" / "gateway.pem", place / "certs" / "gateway.key")
+    assert one.proxy_protocol
+    assert one.tls == ServerTls(certificates=(certificate,), hsts="max-age=31536000")
+    assert two.tls == ServerTls(
+        certificates=(certificate, certificate),
+        client_ca=place / "certs" / "ca.pem",
+        client_required=False,
+        min_version="1.3",
+        hsts="max-age=60; includeSubDomains",
+    )
+    assert [listener.redirect for listener in redirects] == [443, 8443, None]
 
 
 def test_a_plan(config: Config) -> None:

@@ -14,6 +14,7 @@ from gateway.model import (
     ClientTls,
     Config,
     Limit,
+    Listener,
     Period,
     Plan,
     Rule,
@@ -64,7 +65,7 @@ def test_so_is_the_content_of_a_file_that_is_named(config: Config, tmp_path: Pat
 def test_what_a_process_has_from_its_start_is_named(config: Config) -> None:
     changed = replace(
         config,
-        listen=(Address("::", 80),),
+        listen=(Listener(address=Address("::", 80)),),
         admin=Address("::", 81),
         workers=2,
         data=Path("/elsewhere"),

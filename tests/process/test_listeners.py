@@ -105,3 +105,9 @@ def test_an_inherited_socket_of_another_kind_is_refused(stack: ExitStack) -> Non
     sock = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with pytest.raises(CannotListenError, match="which is not a socket of TCP"):
         open_listeners((ANY,), 1, [sock])
+
+
+def test_each_socket_knows_its_listener(stack: ExitStack) -> None:
+    inherited = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    shares = opened(stack, open_listeners((ANY, address_of(inherited), Address("::1", 0)), 2, [inherited]))
+    assert [[sock.listener for sock in share] for share in shares] == [[0, 1, 2], [0, 1, 2]]

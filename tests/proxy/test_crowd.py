@@ -78,6 +78,8 @@ async def test_one_address_has_its_share_and_others_have_theirs() -> None:
             "connections": 0,
             "client_connections": 1,
             "unanswered": 0,
+            "handshake": 0,
+            "proxy_protocol": 0,
             "slow_reader": 0,
         }
         assert vars(proxy.server.crowd)["_of"] == {}  # nothing is remembered of who is gone

@@ -8,7 +8,7 @@ import trustme
 from rigs.proxy import echo, proxy_before
 
 from gateway.model import ClientTls, Target
-from gateway.proxy.tls import ReloadedContext
+from gateway.proxy.tls import reloaded_client
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -107,7 +107,7 @@ def test_a_kubernetes_style_symlink_swap_is_seen(certificates: Certificates, tmp
             (tmp_path / version / name).write_bytes((tmp_path / name).read_bytes())
     data = tmp_path / "..data"
     data.symlink_to("v1")
-    context = ReloadedContext(ClientTls(ca=data / "ca.pem", cert=data / "gateway.pem", key=data / "gateway.key"))
+    context = reloaded_client(ClientTls(ca=data / "ca.pem", cert=data / "gateway.pem", key=data / "gateway.key"))
     assert not context.refresh()
     (tmp_path / "new").symlink_to("v2")
     (tmp_path / "new").replace(data)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 
 from gateway.errors import GatewayError
 from gateway.gate import Admission, Ask, Subscription
@@ -16,6 +17,7 @@ from gateway.model import (
     ClientTimeouts,
     ClientTls,
     Identity,
+    Listener,
     Plan,
     Route,
     Rule,
@@ -27,6 +29,7 @@ from gateway.model import (
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.pool import Pool
 from gateway.proxy.server import Server
+from gateway.proxy.terms import Terms
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -38,11 +41,13 @@ class OpenGate:
         self._route = Route(service, {"hits": 1}, "/")
         self.refusal: GatewayError | None = None
         self.later: list[Callable[[], None]] | None = None
+        self.certificates: list[bytes | None] = []  # that clients showed
 
     def route(self, ask: Ask) -> Route:
         return self._route
 
     def admit(self, ask: Ask, route: Route, done: Callable[[Admission | GatewayError], None]) -> Admission | None:
+        self.certificates.append(ask.certificate)
         if self.refusal is not None and self.later is None:
             raise self.refusal
         plan = Plan(name="gold", services=("echo",))
@@ -132,9 +137,14 @@ async def proxy_before(
     timeouts: ClientTimeouts | None = None,
     limits: ClientLimits | None = None,
     ssl: object = None,
+    listener: Listener | None = None,
+    trusted: tuple[str, ...] = (),
     **settings: object,
 ) -> AsyncIterator[Proxy]:
-    """A proxy before an upstream that handles each of its connections by `script`; settings are the service's."""
+    """A proxy before an upstream that handles each of its connections by `script`; settings are the service's.
+
+    `ssl` is the upstream's, `listener` how clients are taken (its address is not looked at), `trusted` whom to believe.
+    """
     proxy: Proxy
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,6 +166,7 @@ async def proxy_before(
     gate = OpenGate(service)
     records: list[Exchange] = []
     server = Server(gate, {service: pool}, records.append, timeouts, limits)
+    server.receive([Terms(listener)], tuple(map(ip_network, trusted)))
     sock = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(sock.getsockname()[1], server, gate, pool, records)
     await server.listen(sock)

@@ -10,19 +10,12 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, OneOrSome, Some
+from gateway.config.blocks.listen import Listener
 from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
 from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
 
 _LIMITS, _TIMEOUTS = ClientLimits(), ClientTimeouts()
-
-
-class Listener(Block):
-    address: net.Listen
-    """Address and port."""
-
-    short: ClassVar = "address"
-    later: ClassVar = {"tls": "let a TLS proxy terminate it"}
 
 
 class Limits(Block):
@@ -83,12 +76,12 @@ class Gateway(Block):
     """Where counters live; embedded if left out."""
     drain: Drain = Drain()
     """How a stop goes; a lone duration is its timeout."""
+    trusted_proxies: OneOrSome[net.Network] | None = None
+    """Whose word on who the client is holds."""
     limits: Limits = Limits()
     """What clients may take."""
     timeouts: Timeouts = Timeouts()
     """How long clients may take."""
-
-    later: ClassVar = {"trusted_proxies": "forwarded headers that clients send are always replaced"}
 
 
 class Oidc(Block):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -56,6 +57,25 @@ def _listen(text: str) -> Address:
     if int(found[3]) > 65535:
         raise Complaint("is not a port (0 to 65535; 0 takes a free one)", shown=found[3])
     return Address(_bare(found[1] or found[2]), int(found[3]))
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    if "%" in text:  # a zone, which is one machine's
+        raise ValueError(text)
+    try:
+        return ip_network(text)
+    except ValueError:
+        if "/" in text:
+            raise Complaint(f"is not a network{_meant(text)}", shown=text) from None
+        raise
+
+
+def _meant(text: str) -> str:
+    """Where the address is one inside the network."""
+    try:
+        return f"; did you mean '{ip_network(text, strict=False)}'?"
+    except ValueError:
+        return ", such as 10.0.0.0/8"
 
 
 def _server(text: str) -> Address:
@@ -154,6 +174,7 @@ def _header(text: str) -> str:
     return text
 
 
+_NETWORK = "an address or a network, such as 10.0.0.0/8 or fd00::/8"
 _URL = "a URL such as https://sso.example.com/realms/demo"
 _ADDRESS = "an address and port, such as 0.0.0.0:8080 or [::]:8080"
 _SERVER = "a server's address and port, such as redis-1.internal:6379"
@@ -161,6 +182,7 @@ _TARGET = "a target such as https://orders.internal:8443"
 
 Listen = Annotated[Address, Scalar(_ADDRESS, _listen, {"type": "string", "pattern": r"^[^ /]+:[0-9]{1,5}$"})]
 Server = Annotated[Address, Scalar(_SERVER, _server, {"type": "string", "pattern": r"^[^ /]+:[0-9]{1,5}$"})]
+Network = Annotated[IPv4Network | IPv6Network, Scalar(_NETWORK, _network, {"type": "string"})]
 Url = Annotated[str, Scalar(_URL, _url(query=False), {"type": "string", "pattern": "^https?://"}, secret=True)]
 Hook = Annotated[str, Scalar("a URL", _url(query=True), {"type": "string", "pattern": "^https?://"}, secret=True)]
 TargetUrl = Annotated[Target, Scalar(_TARGET, _target, {"type": "string", "pattern": "^https?://"}, secret=True)]

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from gateway.config.blocks.scalar import Scalar, matching, number
+from gateway.config.blocks.scalar import Scalar, matching, number, one_of
 from gateway.config.problems import Complaint, choices, instead
 from gateway.model import ASYMMETRIC, Period
 
@@ -53,6 +53,23 @@ Database = Annotated[int, number(0, 99, "the number of a database from 0 to 99")
 Percent = Annotated[int, number(1, 1000, "a percentage from 1 to 1000, without %")]
 
 Gateways = Annotated[int, number(1, 1000, "a number of gateways from 1 to 1000")]
+
+
+def _redirect(text: str) -> int | None:
+    if text in ("true", "false"):
+        return 443 if text == "true" else None
+    port: int = _ports.parse(text)
+    return port
+
+
+_ports = number(1, 65535, "true, false or the port of https")
+Redirect = Annotated[
+    int | None, Scalar(_ports.what, _redirect, {"anyOf": [{"type": "boolean"}, _ports.schema]})
+]  # None: false
+ClientCertificate = Annotated[str, one_of(("required", "optional"))]
+TlsVersion = Annotated[
+    str, Scalar("a version of TLS that is spoken (1.2 1.3)", matching(r"1\.[23]"), {"enum": ["1.2", "1.3", 1.2, 1.3]})
+]
 
 _SHARE = r"([0-9]{1,2}(?:\.[0-9]{1,3})?)%"
 
@@ -105,6 +122,21 @@ Duration = Annotated[float, Scalar(_TIMED[0], duration, _TIMED[1])]
 Fence = Annotated[float, Scalar(_TIMED[0], _fence, _TIMED[1])]
 Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
 
+
+_AGES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "y": 365 * 86400}
+_AGE = r"(0|[1-9][0-9]{0,8})([smhdy]?)"
+
+
+def _age(text: str) -> int:
+    found = re.fullmatch(_AGE, text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]) * _AGES[found[2]]
+
+
+MaxAge = Annotated[
+    int, Scalar("an age such as 1y, 30d or 31536000", _age, {"type": ["string", "integer"], "pattern": f"^{_AGE}$"})
+]
 
 _PERIODS = {str(period): period for period in Period}
 

@@ -9,6 +9,7 @@ from gateway.config.build.applications import applications
 from gateway.config.build.channels import channel
 from gateway.config.build.context import Context
 from gateway.config.build.extends import whole_plans
+from gateway.config.build.listen import listen
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
 from gateway.config.build.store import store
@@ -21,12 +22,13 @@ def build(file: File, context: Context) -> Config:
     blocks = {name: whole.block for name, whole in plans.items()}
     check_found(file.applications, blocks, file.services, context)
     return Config(
-        listen=process.listen(file.gateway, context),
+        listen=listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
         workers=process.workers(file.gateway, context),
         data=process.data(file.gateway, context),
         store=store(file.gateway.store, context),
         drain=Drain(**file.gateway.drain.model_dump()),
+        trusted_proxies=tuple(file.gateway.trusted_proxies or ()),
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
         providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},

@@ -8,21 +8,9 @@ from pathlib import Path
 from gateway import model
 from gateway.config.blocks.gateway import Gateway, Limits, Oidc
 from gateway.config.build.context import Context, Where
-from gateway.config.problems import Complaint, repeated
+from gateway.config.problems import Complaint
 
 MOST_WORKERS = 64
-
-
-def listen(block: Gateway, context: Context) -> tuple[model.Address, ...]:
-    addresses = [listener.address for listener in block.listen or ()]
-    for position in repeated(addresses):
-        if addresses[position].port:  # 0 takes another free one each time
-            complaint = Complaint("is named twice", shown=str(addresses[position]))
-            context.complain(("gateway", "listen", position), complaint)
-    admin = block.admin or model.Config().admin
-    if admin.port and admin in addresses:
-        context.complain(("gateway", "admin"), Complaint("is a listener of traffic too", shown=str(admin)))
-    return tuple(addresses) or model.Config().listen
 
 
 def workers(block: Gateway, context: Context) -> int:
