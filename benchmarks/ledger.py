@@ -61,7 +61,9 @@ def accepts(path: str) -> bool:
 
 
 def charges(limits: int, value: int) -> tuple[Charge, ...]:
-    return tuple(Charge(Limit(plan="gold", period=period, value=value, bins=(80, 100)), 1) for period in PERIODS[:limits])
+    return tuple(
+        Charge(Limit(plan="gold", period=period, value=value, bins=(80, 100)), 1) for period in PERIODS[:limits]
+    )
 
 
 class Cost:

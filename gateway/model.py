@@ -126,8 +126,8 @@ class ClientLimits:
     connections: int = 10_000
     client_connections: int = 5_000
     requests: int = 10_000
-    invalid_credentials: Rate | None = Rate(100, 1)
-    memory: Memory | None = Memory()
+    invalid_credentials: Rate | None = Rate(100, 1)  # noqa: RUF009 - immutable
+    memory: Memory | None = Memory()  # noqa: RUF009 - immutable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

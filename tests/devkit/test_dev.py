@@ -56,10 +56,11 @@ def test_the_limit_says_when_to_come_back(story: subprocess.CompletedProcess[str
     assert '"code":"over_limit"' in refusal
 
 
-@pytest.mark.parametrize("percentage", [80, 100])
-def test_each_alert_is_shown(story: subprocess.CompletedProcess[str], percentage: int) -> None:
-    assert re.search(rf"^    \S+ under plan free: .*\({percentage} %\)$", story.stdout, re.MULTILINE)
-    assert f'"threshold":{percentage},' in story.stdout
+def test_each_alert_is_shown(story: subprocess.CompletedProcess[str]) -> None:
+    """What is used is told within a second of its use, so that it may be more than the threshold by then."""
+    used = re.findall(r"^    \S+ under plan free: hits per minute: (\d+)/10 ", story.stdout, re.MULTILINE)
+    assert len(used) == 2
+    assert 8 <= int(used[0]) <= int(used[1]) == 10
 
 
 def test_output_into_a_pipe_is_plain(story: subprocess.CompletedProcess[str]) -> None:
