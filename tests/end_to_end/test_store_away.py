@@ -128,6 +128,7 @@ async def test_what_was_counted_is_found_again(stage: Stage, redis: Server, tmp_
     async with stage.gateway(tmp_path, ORDERS, PLANS, STORE=redis.url) as gateway:
         assert await rush([gateway], token, 600) == {200: 600}
         redis.kill()
+        await until(gateway.missing)
         redis.start()
         await until(gateway.is_ready)
         assert await rush([gateway], token, 600) == {200: 400, 429: 200}

@@ -16,7 +16,7 @@ import pytest
 from rigs.waiting import until
 
 from gateway.control import Message
-from gateway.model import Address, ClientTls, Config, Rule, Service, Store, Target, Upstream
+from gateway.model import Accept, Address, ClientTls, Config, KeyPlace, Rule, Service, Store, Target, Upstream
 from gateway.process import crew as module
 from gateway.process.crew import Crew, Hooks
 from gateway.process.listeners import address_of, open_listeners
@@ -24,13 +24,14 @@ from gateway.quota.page import page_file
 from gateway.workers import Worker, WorkerError
 
 CONFIG = Config(store=Store(kind="memory"))
+KEYS = Accept(api_key=KeyPlace("header", "x-api-key"))
 
 
 def serving(name: str, tls: ClientTls | None = None) -> Config:
     """One service, for which a request lacks credentials: 401, elsewhere 404."""
     upstream = Upstream(name=name, targets=(Target(tls is not None, "127.0.0.1", 9),), tls=tls or ClientTls())
     rules = (Rule(method="ANY", pattern="/", usage={"hits": 1}),)
-    service = Service(name=name, path=f"/{name}", upstream=upstream, accept=(), rules=rules)
+    service = Service(name=name, path=f"/{name}", upstream=upstream, accept=(KEYS,), rules=rules)
     return replace(CONFIG, services={name: service})
 
 
