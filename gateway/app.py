@@ -89,7 +89,7 @@ class Worker:
         self._spare = spare
         self._adopted: dict[int, socket.socket] = {}
         self._metrics = Metrics()
-        self._fallback: Fallback | None = None
+        self._fallback = Fallback(self._metrics.down_admission)
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -165,8 +165,7 @@ class Worker:
             return MemoryLedger(time.time, raised)
         servers = topology(store)
         stack.push_async_callback(servers.close)
-        self._fallback = fallback = Fallback(self._shares(self._config), self._metrics.down_admission)
-        stack.callback(lambda: fallback.shares.close())  # noqa: PLW0108 - of those that it has by then
+        stack.callback(self._fallback.close)
         ledger = StoreLedger(
             servers,
             prefix=store.prefix,
@@ -180,13 +179,15 @@ class Worker:
         )
         stack.push_async_callback(ledger.close)
         await ledger.start()
+        self._fallback.shares = self._shares(self._config, ledger)
         return ledger
 
-    def _shares(self, config: Config) -> LocalShares:
+    def _shares(self, config: Config, ledger: StoreLedger) -> LocalShares:
         """What this worker may spend by itself while the store is away."""
         limits = (limit for plan in config.plans.values() for limit in plan.limits)
         folder = config.data / "local"
-        return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=time.time() + DOUBT)
+        now = ledger.clock.latest() or time.time() + DOUBT
+        return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=now)
 
     # --- the supervisor
 
@@ -260,9 +261,9 @@ class Worker:
         """The next request meets what was made ready."""
         site = self._staging.commit()
         self._server.swap(site.gate, site.pools)
-        if self._fallback is not None:
-            self._fallback.shares.close()
-            self._fallback.shares = self._shares(site.config)
+        if isinstance(self._ledger, StoreLedger):
+            self._fallback.close()
+            self._fallback.shares = self._shares(site.config, self._ledger)
         self._bound()
 
 

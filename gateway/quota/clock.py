@@ -36,3 +36,7 @@ class StoreClock:
     def earliest(self) -> float:
         """The store's time, or a little before."""
         return self.local() + self.behind
+
+    def latest(self) -> float | None:
+        """The store's time, or a little later; None until it has told."""
+        return self.local() + self.ahead if self.seen else None

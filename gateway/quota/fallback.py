@@ -66,7 +66,7 @@ class WithoutStore:
         if self._fallback is None:
             return
         self._fallback.over()
-        for report in self._fallback.shares.reports():
+        for report in self._fallback.reports():
             who = (report.reporter, report.scope)
             if who not in self._telling:
                 self._telling.add(who)

@@ -28,6 +28,8 @@ RATE = float(os.environ.get("FAULTS_RATE", "1000"))  # requests a second, over a
 HANG = float(os.environ.get("FAULTS_HANG", "5"))  # seconds for which the store hangs
 MANY = max(LIMIT, 20_000)  # where calls are counted, at three times the rate
 CALLS_PER_REQUEST = 0.02
+SHARE = 40  # units a second that four gateways have together while the store is away
+LOCAL = "{local: {share: 10%, gateways: 4}}"
 SLOWEST = 0.250  # seconds for 99 of 100 answers while the store is away; 60 ms on a machine that is idle
 
 SERVICE = """
@@ -41,9 +43,13 @@ services:
 
 
 def plans(amount: int, down: str = "closed") -> str:
+    return plan(lasting(amount), down)
+
+
+def plan(limit: str, down: str) -> str:
     return f"""
 plans:
-  gold: {{services: [orders], limits: {{hits: [{lasting(amount)}]}}, ledger_down: {down}}}
+  gold: {{services: [orders], limits: {{hits: [{limit}]}}, ledger_down: {down}}}
 applications:
   mobile: {{plans: [gold], client_ids: [mobile-app]}}
 """
@@ -189,11 +195,18 @@ def everybody_is_let_in(rush: Rush) -> bool:
     return set(rush.statuses) == {200}
 
 
+def as_many_as_their_shares_are(rush: Rush) -> bool:
+    """In each second that the store was away; what was in hand may be spent in the first."""
+    seconds, in_hand = int(HANG) - 1, 10 * SHARE
+    return set(rush.problems) == {"ledger_down"} and SHARE * seconds <= rush.admitted <= SHARE * (seconds + 3) + in_hand
+
+
 @pytest.mark.parametrize(
     ("four", "as_planned"),
     [
         pytest.param(plans(LIMIT, "closed"), nobody_is_let_in, id="closed"),
         pytest.param(plans(LIMIT, "open"), everybody_is_let_in, id="open"),
+        pytest.param(plan(f"{10 * SHARE}/second", LOCAL), as_many_as_their_shares_are, id="local"),
     ],
     indirect=["four"],
 )

@@ -71,9 +71,10 @@ class Stage:
     async def gateways(
         self, number: int, folder: Path, *files: str, **environment: str
     ) -> AsyncIterator[list[Gateway]]:
-        """So many of them, alike."""
+        """So many of them, alike, with a folder for the data of each."""
         async with AsyncExitStack() as stack:
-            entered = (self.gateway(folder, *files, start=False, **environment) for _ in range(number))
+            own = ({"DATA": str(folder / f"data-{place}"), **environment} for place in range(number))
+            entered = (self.gateway(folder, *files, start=False, **its) for its in own)
             gateways = [await stack.enter_async_context(gateway) for gateway in entered]
             await asyncio.gather(*(gateway.start() for gateway in gateways))
             yield gateways

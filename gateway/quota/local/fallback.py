@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from gateway.model import DownMode, Limit, Outcome, Verdict
+from gateway.quota.local.cell import Report
 from gateway.quota.local.shares import Line, LocalShares
 
 OPEN = Outcome(Verdict.GRANTED, fallback=DownMode.OPEN)
@@ -17,10 +18,13 @@ log = logging.getLogger(__name__)
 
 
 class Fallback:
-    """`admitted` hears the mode of each request that is let in without the store."""
+    """`admitted` hears the mode of each request that is let in without the store.
 
-    def __init__(self, shares: LocalShares, admitted: Callable[[DownMode], None] = lambda mode: None) -> None:
-        self.shares = shares
+    `shares` are set by who opens them; none until then.
+    """
+
+    def __init__(self, admitted: Callable[[DownMode], None] = lambda mode: None) -> None:
+        self.shares: LocalShares | None = None
         self._admitted = admitted
         self._let_in: Counter[tuple[str, DownMode]] = Counter()
 
@@ -33,7 +37,7 @@ class Fallback:
             case DownMode.CLOSED:
                 return UNAVAILABLE
             case DownMode.LOCAL:
-                if not self.shares.take(tuple(lines)):
+                if self.shares is None or not self.shares.take(tuple(lines)):
                     return UNAVAILABLE
                 outcome = LOCAL
             case DownMode.OPEN:
@@ -47,6 +51,15 @@ class Fallback:
             fields = {"plan": plan, "mode": str(mode), "requests": requests}
             log.warning("the store counts again; requests were let in without it", extra=fields)
         self._let_in.clear()
+
+    def reports(self) -> Iterable[Report]:
+        """See LocalShares."""
+        return () if self.shares is None else self.shares.reports()
+
+    def close(self) -> None:
+        """Leave the shares to another process."""
+        if self.shares is not None:
+            self.shares.close()
 
     def _note(self, plan: str, mode: DownMode) -> None:
         if not self._let_in[plan, mode]:

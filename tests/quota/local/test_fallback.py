@@ -24,7 +24,9 @@ def admitted() -> list[DownMode]:
 
 @pytest.fixture
 def fallback(open_shares: Open, admitted: list[DownMode]) -> Fallback:
-    return Fallback(open_shares(LOCAL), admitted.append)
+    fallback = Fallback(admitted.append)
+    fallback.shares = open_shares(LOCAL)
+    return fallback
 
 
 def ask(fallback: Fallback, limit: Limit, cost: int = 1) -> tuple[Verdict, DownMode | None]:
@@ -68,3 +70,8 @@ def test_the_next_outage_is_told_anew(fallback: Fallback, caplog: pytest.LogCapt
         ask(fallback, OPEN)
         fallback.over()
     assert [line.get("requests") for line in told(caplog)] == [None, 1, None, 1]
+
+
+def test_without_shares_nothing_is_let_in() -> None:
+    """As while a gateway starts."""
+    assert Fallback().decide(LOCAL, [line(LOCAL)]) .verdict is Verdict.UNAVAILABLE

@@ -27,7 +27,9 @@ class Lonely:
         clock.learn(NOON + 60, 0.0, 0.0)
         self.leases = Leases(Page())
         self._scopes = {name: Scope("gw", "p", name) for name in ("mobile", "service:orders")}
-        self._without = WithoutStore(clock, self.leases, Fallback(open_shares(*shared)))
+        fallback = Fallback()
+        fallback.shares = open_shares(*shared)
+        self._without = WithoutStore(clock, self.leases, fallback)
 
     def claim(self, **charged: tuple[Limit, ...]) -> Claim[Meter]:
         names = {"application": "mobile", "service": "service:orders"}
