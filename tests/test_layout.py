@@ -52,7 +52,6 @@ PLAIN = {  # rooms that need the standard library alone, and a parser
     "gate": set(),
     "http": {"httptools"},
 }
-LENGTH = {"model": 500}  # the nouns: a table of fields
 
 
 def place(path: Path) -> tuple[str, ...]:
@@ -112,7 +111,7 @@ def test_every_file_keeps_to_the_layout(path: Path) -> None:
     assert [*foreign(path, tree)] == []
     assert [*effects(tree)] == []
     assert [*long_functions(tree)] == []
-    assert text.count("\n") <= LENGTH.get(place(path)[0], 300)
+    assert text.count("\n") <= 300
 
 
 @pytest.mark.parametrize(

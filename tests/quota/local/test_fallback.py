@@ -74,4 +74,4 @@ def test_the_next_outage_is_told_anew(fallback: Fallback, caplog: pytest.LogCapt
 
 def test_without_shares_nothing_is_let_in() -> None:
     """As while a gateway starts."""
-    assert Fallback().decide(LOCAL, [line(LOCAL)]) .verdict is Verdict.UNAVAILABLE
+    assert Fallback().decide(LOCAL, [line(LOCAL)]).verdict is Verdict.UNAVAILABLE

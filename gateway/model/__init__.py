@@ -1,0 +1,93 @@
+"""The nouns. Frozen values that `config` makes and every room reads; standard library only.
+
+3scale's words for plans, OIDC's for claims, Envoy's for traffic.
+"""
+
+from gateway.model.clients import (
+    Address,
+    Certificate,
+    ClientLimits,
+    ClientTimeouts,
+    Drain,
+    Listener,
+    Memory,
+    Rate,
+    ServerTls,
+)
+from gateway.model.identities import ASYMMETRIC, Identity, Oidc
+from gateway.model.plans import (
+    HITS,
+    NO_PLAN,
+    Account,
+    Application,
+    Down,
+    DownMode,
+    Each,
+    Limit,
+    Over,
+    Pattern,
+    Per,
+    Period,
+    Plan,
+    State,
+)
+from gateway.model.requests import Alert, Charge, Outcome, Route, Verdict
+from gateway.model.services import (
+    MAX_BODY,
+    UNLIMITED,
+    Accept,
+    ClientTls,
+    KeyPlace,
+    Rule,
+    Service,
+    Target,
+    Timeouts,
+    Upstream,
+)
+from gateway.model.whole import Config, Store
+
+__all__ = [
+    "ASYMMETRIC",
+    "HITS",
+    "MAX_BODY",
+    "NO_PLAN",
+    "UNLIMITED",
+    "Accept",
+    "Account",
+    "Address",
+    "Alert",
+    "Application",
+    "Certificate",
+    "Charge",
+    "ClientLimits",
+    "ClientTimeouts",
+    "ClientTls",
+    "Config",
+    "Down",
+    "DownMode",
+    "Drain",
+    "Each",
+    "Identity",
+    "KeyPlace",
+    "Limit",
+    "Listener",
+    "Memory",
+    "Oidc",
+    "Outcome",
+    "Over",
+    "Pattern",
+    "Per",
+    "Period",
+    "Plan",
+    "Rate",
+    "Route",
+    "Rule",
+    "ServerTls",
+    "Service",
+    "State",
+    "Store",
+    "Target",
+    "Timeouts",
+    "Upstream",
+    "Verdict",
+]

@@ -1,0 +1,36 @@
+"""Who asks, and who vouches for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oidc:
+    """A token issuer. `algorithms` empty: the asymmetric ones that the provider publishes."""
+
+    name: str
+    issuer: str
+    audience: tuple[str, ...]
+    algorithms: tuple[str, ...] = ()
+    internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Identity:
+    """Who, proven how. Shared by all requests of one credential, so compared by object."""
+
+    subject: str
+    client_id: str | None = None
+    application: str | None = None  # named by an API key
+    roles: frozenset[str] = frozenset()  # realm roles, and a client's as `client:role`
+    issuer: str | None = None
+    expires: float = float("inf")  # Unix seconds
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    proof: tuple[str, ...] = ()

@@ -1,0 +1,155 @@
+"""What is allowed: periods, limits, plans and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import NamedTuple
+
+HITS = "hits"  # 3scale's built-in metric: every service has it
+NO_PLAN = "-"  # stands for a plan in the limits of a service itself
+
+
+class Period(StrEnum):
+    """A calendar window that a limit counts in; `eternity` never resets."""
+
+    SECOND = "second"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"  # from Monday
+    MONTH = "month"
+    YEAR = "year"
+    ETERNITY = "eternity"
+
+
+class Over(StrEnum):
+    """What happens to a request over a limit."""
+
+    REJECT = "reject"  # 429
+    ALLOW = "allow"  # counted on: the overage
+
+
+class DownMode(StrEnum):
+    """What a plan does with requests that the store cannot be asked about."""
+
+    CLOSED = "closed"  # 503
+    OPEN = "open"  # let in, counted when the store is back
+    LOCAL = "local"  # let in up to a part of each limit that is kept back for this
+
+
+class Each(StrEnum):
+    """Whose counters the applications found by `match` use."""
+
+    CLIENT = "client"
+    USER = "user"
+    ADDRESS = "address"
+    SHARED = "shared"
+
+
+class Per(StrEnum):
+    """Whose requests a limit counts together; each other one of them has a counter of its own. The narrowest first."""
+
+    USER = "user"  # of an application
+    ADDRESS = "address"  # of an application's clients
+    APPLICATION = "application"
+    ACCOUNT = "account"  # its applications together
+    SERVICE = "service"  # all applications of the plan together
+
+
+class State(StrEnum):
+    """3scale's application states that matter at run time."""
+
+    LIVE = "live"
+    SUSPENDED = "suspended"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Down:
+    """A plan's `ledger_down`. For `local`: the share of a limit that is kept back, and how many gateways divide it."""
+
+    mode: DownMode = DownMode.CLOSED
+    share: Fraction = Fraction(0)
+    gateways: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A rule of a plan; its state is a counter.
+
+    The fields before `value` are the counter's key, so that editing a value keeps the usage.
+    `bins` are the percentages at which an alert is raised.
+    """
+
+    plan: str
+    service: str | None = None  # None: over all services of the plan
+    metric: str = HITS
+    period: Period
+    zone: str = "UTC"
+    per: Per = Per.APPLICATION
+    value: int
+    over: Over = Over.REJECT
+    shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
+    bins: tuple[int, ...] = ()
+    down: Down = Down()  # the plan's
+
+    @property
+    def leased(self) -> int:
+        """The units that the store may hand out: all but what `local` keeps back."""
+        if self.down.mode is not DownMode.LOCAL or self.over is Over.ALLOW:
+            return self.value
+        return self.value - int(self.value * self.down.share)
+
+    @property
+    def local(self) -> int:
+        """The units that each gateway has for itself while the store is away."""
+        return (self.value - self.leased) // self.down.gateways
+
+    def __str__(self) -> str:
+        metric = f"{self.service}.{self.metric}" if self.service else self.metric
+        whose = "" if self.per is Per.APPLICATION else f" and {self.per}"
+        return f"{self.value} {metric} per {self.period}{whose}"
+
+
+class Pattern(NamedTuple):
+    """A method (or ANY) and a path pattern, as in rules."""
+
+    method: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is allowed, limits, behaviour over them."""
+
+    name: str
+    services: tuple[str, ...]
+    allow: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # absent service: all that has a rule
+    limits: tuple[Limit, ...] = ()
+    down: Down = Down()
+    channels: tuple[str, ...] = ()  # where its alerts go, besides the log
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Who owns applications."""
+
+    name: str
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A client under plans, known by keys, client ids or (`roles`) by what its token says."""
+
+    name: str
+    plans: tuple[str, ...]
+    account: str | None = None
+    client_ids: tuple[str, ...] = ()
+    api_keys: tuple[str, ...] = ()  # "sha256:<hex>"
+    roles: tuple[str, ...] = ()  # any of these matches
+    each: Each = Each.SHARED
+    state: State = State.LIVE

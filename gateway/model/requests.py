@@ -1,0 +1,72 @@
+"""A request's way: what it uses, and what the ledger says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from gateway.model.plans import DownMode, Limit
+from gateway.model.services import Service
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A service and the usage of one combination of its rules, shared by all requests that match it.
+
+    `usage` is rolled up: a metric's amount is in each of its ancestors too. `template` names the patterns
+    that matched, for logs.
+    """
+
+    service: Service
+    usage: Mapping[str, int]
+    template: str
+
+
+class Charge(NamedTuple):
+    """What one request costs a limit."""
+
+    limit: Limit
+    cost: int
+
+
+class Verdict(StrEnum):
+    """The ledger's answer."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"  # the store cannot be asked
+
+
+class Outcome(NamedTuple):
+    """A verdict with the limit that decided: the one that refused, else the scarcest (None: no limit applies).
+
+    `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
+    where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
+    a limit that would have refused, if it were not in shadow.
+    """
+
+    verdict: Verdict
+    limit: Limit | None = None
+    remaining: int = 0
+    resets_at: float | None = None
+    retry_after: int | None = None
+    fallback: DownMode | None = None
+    shadow: Limit | None = None
+
+
+class Alert(NamedTuple):
+    """A counter crossed a bin. `id` is a hash of (counter, bin): the same however often it is delivered."""
+
+    id: str
+    application: str  # the scope that was counted
+    plan: str
+    metric: str  # `service.metric` for a service's own
+    period: str
+    bin: int  # percent
+    value: int
+    spent: int
+    window_start: float  # Unix seconds
+    window_end: float | None  # None: eternity
+    raised_at: float

@@ -1,0 +1,98 @@
+"""APIs: what is asked of those who call them, and where their traffic goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.model.plans import HITS
+
+MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
+UNLIMITED = 10**18  # bytes: more than a Content-Length can say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTls:
+    """How the gateway speaks TLS to others. Paths are absolute; `verify_name` replaces the host's name."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    verify_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `response` is the wait for the answer's head, `idle` for the next byte either way."""
+
+    connect: float = 5.0
+    response: float = 60.0
+    idle: float = 60.0
+
+
+class Target(NamedTuple):
+    """One address of an upstream."""
+
+    tls: bool
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """Where a service's traffic goes."""
+
+    name: str
+    targets: tuple[Target, ...]
+    tls: ClientTls = ClientTls()
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A mapping rule: method (or ANY) and pattern → usage, in 3scale's semantics."""
+
+    method: str
+    pattern: str
+    usage: Mapping[str, int]
+    last: bool = False
+
+
+class KeyPlace(NamedTuple):
+    """Where a client puts its API key: `header` and `query` with a name, or `basic` (name: username | password)."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """One line of `accept`: all the credentials that it names must be present together.
+
+    `anonymous`, alone in its line, is the application of those who come without any.
+    """
+
+    jwt: str | None = None  # a provider's name
+    api_key: KeyPlace | None = None
+    anonymous: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Service:
+    """An API: hosts, path, upstream, rules."""
+
+    name: str
+    hosts: tuple[str, ...] = ()  # empty: any host
+    path: str = "/"
+    strip_path: bool = False
+    max_body: int = MAX_BODY
+    upstream: Upstream
+    accept: tuple[Accept, ...]
+    metrics: Mapping[str, str | None] = field(default_factory=lambda: {HITS: None})  # metric → parent
+    rules: tuple[Rule, ...]
