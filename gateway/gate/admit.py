@@ -1,0 +1,111 @@
+"""admit(): service and usage → identity → application → consume. No HTTP server here, and no I/O.
+
+Each room answers at once when everything is at hand, and by a callback when it must wait, so that the usual
+request costs no task. Refusals are raised at once, and handed to the callback later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gateway.errors import GatewayError
+from gateway.gate.admission import Admission, Subscription, conclude
+from gateway.gate.applications import Directory
+from gateway.gate.charges import by_whose, charges_of, scope_of
+from gateway.gate.conditions import outside_plan, require_live
+from gateway.gate.protocols import Ask, Ledger, Passport, Permits, Router
+from gateway.model import Application, Config, Each, Identity, Outcome, Per, Plan, Route
+
+MEMO = 20_000  # subscriptions remembered; one is about 0.5 KB
+
+
+class Gate:
+    """One compiled configuration. Thread-free; a reload makes another one over the same ledger."""
+
+    def __init__(
+        self,
+        config: Config,
+        router: Router,
+        passport: Passport,
+        ledger: Ledger,
+        permits: Mapping[tuple[str, str], Permits],
+        note: Callable[[Application, Plan, Identity], bytes],
+    ) -> None:
+        """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
+        subscription for the server."""
+        self._directory = Directory(config)
+        self._router = router
+        self._passport = passport
+        self._ledger = ledger
+        self._permits = permits
+        self._note = note
+        self._memo: dict[tuple[Identity, Route], Subscription] = {}
+
+    def route(self, ask: Ask) -> Route:
+        """The hall: which service, and what the request uses; raises NotFound."""
+        return self._router.route(ask.method, ask.host, ask.path, ask.query)
+
+    def admit(self, ask: Ask, route: Route, done: Callable[[Admission | GatewayError], None]) -> Admission | None:
+        """Passport and ledger. An Admission at once, or None and `done` hears it later; raises GatewayError."""
+
+        def identified(identity: Identity | GatewayError) -> None:
+            try:
+                if isinstance(identity, GatewayError):
+                    raise identity
+                admission = self._charge(ask, route, identity, done)
+            except GatewayError as error:
+                done(error)
+            else:
+                if admission is not None:
+                    done(admission)
+
+        identity = self._passport.identify(route.service, ask, identified)
+        return None if identity is None else self._charge(ask, route, identity, done)
+
+    def _charge(
+        self, ask: Ask, route: Route, identity: Identity, done: Callable[[Admission | GatewayError], None]
+    ) -> Admission | None:
+        subscription = self._memo.get((identity, route)) or self._subscribe(ask, route, identity)
+        permits = subscription.permits
+        if permits is not None and not permits(ask.method, ask.path, ask.query):
+            raise outside_plan(subscription.scope, subscription.plan)
+        claim = subscription.claim
+        if claim is None:
+            return Admission(route, identity, subscription, None)
+
+        def counted(outcome: Outcome) -> None:
+            try:
+                admission = conclude(route, identity, subscription, outcome)
+            except GatewayError as error:
+                done(error)
+            else:
+                done(admission)
+
+        outcome = self._ledger.consume(claim, counted)
+        return None if outcome is None else conclude(route, identity, subscription, outcome)
+
+    def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
+        application = self._directory.application(identity)
+        require_live(application)
+        plan = self._directory.plan(application, route.service)
+        scope = scope_of(application, identity, ask)
+        charges = charges_of(plan, route)
+        if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
+            raise outside_plan(scope, plan)
+        whose = {
+            Per.USER: f"user:{application.name}/{identity.subject}",
+            Per.ADDRESS: f"address:{application.name}/{ask.peer}",
+            Per.APPLICATION: scope,
+            Per.ACCOUNT: f"account:{application.account}",
+            Per.SERVICE: f"service:{route.service.name}",
+        }
+        parts = [(whose[per], some) for per, some in by_whose(charges)]
+        claim = self._ledger.claim(*parts[0], *parts[1:]) if parts else None
+        permits = self._permits.get((plan.name, route.service.name))
+        note = self._note(application, plan, identity)
+        subscription = Subscription(application, plan, scope, claim, permits, note)
+        if application.each is not Each.ADDRESS and not any(charge.limit.per is Per.ADDRESS for charge in charges):
+            if len(self._memo) >= MEMO:
+                del self._memo[next(iter(self._memo))]
+            self._memo[identity, route] = subscription
+        return subscription

@@ -1,0 +1,41 @@
+"""Whose counters a request uses, and what it costs their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.errors import Forbidden
+from gateway.gate.protocols import Ask
+from gateway.model import Application, Charge, Each, Identity, Limit, Per, Plan, Route
+
+
+def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
+    """Whose counters a request uses: the application's, or one of each client's, user's or address's."""
+    match application.each:
+        case Each.SHARED:
+            return application.name
+        case Each.ADDRESS:
+            return f"{application.name}/{ask.peer}"
+        case Each.USER:
+            return f"{application.name}/{identity.subject}"
+        case Each.CLIENT:
+            if identity.client_id is None:
+                raise Forbidden("the credentials name no client", code="no_application")
+            return f"{application.name}/{identity.client_id}"
+
+
+def charges_of(plan: Plan, route: Route) -> tuple[Charge, ...]:
+    """What a request costs each limit of its metrics and their ancestors."""
+
+    def applies(limit: Limit) -> bool:
+        return limit.service in (None, route.service.name) and limit.metric in route.usage
+
+    return tuple(Charge(limit, route.usage[limit.metric]) for limit in plan.limits if applies(limit))
+
+
+def by_whose(charges: tuple[Charge, ...]) -> Iterator[tuple[Per, tuple[Charge, ...]]]:
+    """Charges by whose requests count together, the narrowest first."""
+    for per in Per:
+        some = tuple(charge for charge in charges if charge.limit.per is per)
+        if some:
+            yield per, some

@@ -1,0 +1,51 @@
+"""What the gate needs of the other rooms, and of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gateway.errors import GatewayError
+from gateway.model import Charge, Identity, Outcome, Route, Service
+
+
+class Ask(Protocol):
+    """What the gate needs of a request. `host` in lower case without port; `path` normalised; `query` as sent."""
+
+    method: bytes
+    host: bytes
+    path: bytes
+    query: bytes
+    peer: str  # the client's address
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's own, in DER, verified by the listener's CA; None where it showed none."""
+
+    def header(self, name: bytes) -> list[bytes]:
+        """All values of the field `name` (lower case), in order."""
+
+
+class Router(Protocol):
+    def route(self, method: bytes, host: bytes, path: bytes, query: bytes) -> Route:
+        """The service and usage of a request; raises NotFound."""
+
+
+class Passport(Protocol):
+    def identify(self, service: Service, ask: Ask, done: Callable[[Identity | GatewayError], None]) -> Identity | None:
+        """Who asks; None: `done` hears it later, exactly once. Raises Unauthorized, BadRequest or Unavailable."""
+
+
+Claim = Any  # a ledger's own handle: a scope and what one request of a kind costs its limits
+
+
+class Ledger(Protocol):
+    def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim:
+        """A handle for `consume`. `scope` names whose counters: a user's, an application's, an account's. A request
+        may be charged to `others` too; the narrowest scope comes first."""
+
+    def consume(self, claim: Claim, done: Callable[[Outcome], None]) -> Outcome | None:
+        """Take a claim's costs from all its limits, or from none; None: `done` hears it later, exactly once."""
+
+
+Permits = Callable[[bytes, bytes, bytes], bool]  # method, path, query
