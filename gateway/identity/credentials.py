@@ -10,11 +10,11 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 from gateway.identity.refusals import Invalid
-from gateway.model import Accept, KeyPlace
+from gateway.model import KeyPlace
 
 _SCHEME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # an auth-scheme is a token (RFC 9110 11.1)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -31,33 +31,16 @@ class Ask(Protocol):
         """All values of the field `name` (lower case), in order."""
 
 
-class Presented(NamedTuple):
-    """A bearer token, and keys by place."""
-
-    token: bytes | None
-    keys: tuple[tuple[KeyPlace, bytes], ...]
-
-
 Reader = Callable[[Ask], bytes | None]
 
 
-class Extractor:
-    """Reads the credentials that a service's `accept` lines name."""
-
-    def __init__(self, accept: tuple[Accept, ...]) -> None:
-        places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
-        self._bearer = any(line.jwt is not None for line in accept)
-        self._readers = tuple((place, reader(place)) for place in places)
-
-    def __call__(self, ask: Ask) -> Presented:
-        """Raises Invalid for what cannot be read, or is given twice."""
-        token = _scheme(ask, b"bearer") if self._bearer else None
-        found = [(place, read(ask)) for place, read in self._readers]
-        return Presented(token, tuple((place, key) for place, key in found if key is not None))
+def bearer(ask: Ask) -> bytes | None:
+    """The bearer token; None: absent, or another scheme's. Raises Invalid for what is unreadable or given twice."""
+    return _scheme(ask, b"bearer")
 
 
 def reader(place: KeyPlace) -> Reader:
-    """How to read the key at a place; None where nothing is presented."""
+    """How to read the key at a place; None where nothing is presented. It raises Invalid."""
     name = place.name.encode()
     if place.kind == "header":
         field = name.lower()

@@ -10,26 +10,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
 from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
-from gateway.identity.api_keys import ApiKeys, mistyped
+from gateway.identity.api_keys import ApiKeys
 from gateway.identity.cache import TokenCache
-from gateway.identity.credentials import Ask, Extractor, Presented
+from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
+from gateway.identity.key_verifier import KeyVerifier
 from gateway.identity.keyring import Sleep
-from gateway.identity.provider import Answer, Provider
+from gateway.identity.provider import Provider
 from gateway.identity.refusals import Challenges, Invalid, InvalidToken, Reporter
-from gateway.identity.token import Token, parse
-from gateway.model import Application, Identity, KeyPlace, Oidc, Rate, Service
-
-PAIRS = 20_000  # combinations of token and key remembered
+from gateway.identity.tokens import TokenVerifier
+from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
+from gateway.model import Accept, Application, Identity, Oidc, Rate, Service
 
 Done = Callable[[Identity | GatewayError], None]
-NOTHING = Presented(None, ())
+Rest = Iterator[tuple[Verifier, Presented]]
 _BEARER = (b"Bearer ", b"bearer ")
 
 
@@ -37,9 +36,8 @@ class Desk(NamedTuple):
     """What one service accepts, made once."""
 
     service: str
-    extract: Extractor
-    providers: tuple[Provider, ...]
-    lines: tuple[frozenset[str | KeyPlace], ...]  # a provider's name, a key's place
+    verifiers: tuple[Verifier, ...]  # whose identity is joined to the next one's, so those of users come last
+    lines: tuple[frozenset[Item], ...]
     challenges: Challenges
     anonymous: Identity | None  # of those who come without credentials
     recall: TokenCache | None  # the only provider's, where nothing but its token is accepted
@@ -78,7 +76,7 @@ class Passport:
         self._reporter = Reporter(log, clock)
         self._floods = Floods(tolerance, clock)
         self._desks: dict[Service, Desk] = {}
-        self._pairs: dict[tuple[Identity, Identity], Identity] = {}
+        self._pairs = Pairs()
 
     async def start(self) -> None:
         """Ask every new provider for its keys once, together; those that are away are asked on in the background."""
@@ -112,64 +110,40 @@ class Passport:
             raise self._refusal(desk, ask, error) from error
 
     def _identify(self, desk: Desk, ask: Ask, done: Done) -> Identity | None:
-        presented = desk.extract(ask)
-        if desk.anonymous is not None and presented == NOTHING and not ask.header(b"authorization"):
+        presented = [(verifier, found) for verifier in desk.verifiers if (found := verifier.present(ask)) is not None]
+        if not presented and desk.anonymous is not None and not ask.header(b"authorization"):
             return desk.anonymous
-        key = self._key(presented, ask.peer)
-        places: set[KeyPlace | str] = {place for place, _ in presented.keys}
-        if presented.token is None:
-            _require_line(desk, places)
-            return key
-        digest = sha256(presented.token).digest()
-        identity = self._recall(desk, places, digest)
-        if identity is None:
-            self._floods.check(ask.peer)
-            token = parse(presented.token)
-            provider = _issuer(desk, token)
-            _require_line(desk, places | {provider.name})
-            identity = provider.verify(token, digest, lambda answer: done(self._concluded(desk, ask, answer, key)))
-        return None if identity is None else self._combined(identity, key)
+        _require_line(desk, {found.item for _, found in presented})
+        return self._prove(desk, ask, None, iter(presented), done)
 
-    def _recall(self, desk: Desk, places: set[KeyPlace | str], digest: bytes) -> Identity | None:
-        now = self._clock()
-        for provider in desk.providers:
-            identity = provider.cache.get(digest, now)
-            if identity is not None:
-                _require_line(desk, places | {provider.name})
-                return identity
-        return None
-
-    def _key(self, presented: Presented, peer: str) -> Identity | None:
-        """The identity of the presented keys, which must all be of one application."""
-        found = None
-        for _, key in presented.keys:
-            identity = self._keys.find(key)
+    def _prove(self, desk: Desk, ask: Ask, proven: Identity | None, rest: Rest, done: Done) -> Identity | None:
+        """Joins what the rest prove to what is proven; goes on later where one must wait."""
+        for verifier, presented in rest:
+            identity = presented.identity
             if identity is None:
-                self._floods.check(peer)
-                detail = "the API key is mistyped or cut off" if mistyped(key) else "the API key is not valid"
-                raise Invalid("api_key_invalid", detail)
-            if found is not None and found.application != identity.application:
-                raise Invalid("credentials_differ", "the credentials belong to different applications")
-            found = found or identity
-        return found
+                identity = verifier.verify(presented, ask, self._heard(desk, ask, proven, rest, done))
+            if identity is None:
+                return None
+            proven = self._pairs.join(proven, identity)
+        return proven
 
-    def _concluded(self, desk: Desk, ask: Ask, answer: Answer, key: Identity | None) -> Identity | GatewayError:
-        if isinstance(answer, Invalid):
-            return self._refusal(desk, ask, answer)
-        return self._combined(answer, key) if isinstance(answer, Identity) else answer
+    def _heard(self, desk: Desk, ask: Ask, proven: Identity | None, rest: Rest, done: Done) -> Callable[[Answer], None]:
+        """Goes on with what the others prove, once a verifier has answered."""
 
-    def _combined(self, token: Identity, key: Identity | None) -> Identity:
-        """Token and key together: one object for each pair, because the gate remembers by object."""
-        if key is None:
-            return token
-        pair = (token, key)
-        both = self._pairs.get(pair)
-        if both is None:
-            both = replace(token, application=key.application, proof=token.proof + key.proof)
-            if len(self._pairs) >= PAIRS:
-                del self._pairs[next(iter(self._pairs))]
-            self._pairs[pair] = both
-        return both
+        def heard(answer: Answer) -> None:
+            try:
+                if not isinstance(answer, Identity):
+                    raise answer
+                identity = self._prove(desk, ask, self._pairs.join(proven, answer), rest, done)
+            except Invalid as error:
+                done(self._refusal(desk, ask, error))
+            except GatewayError as error:
+                done(error)
+            else:
+                if identity is not None:
+                    done(identity)
+
+        return heard
 
     def _refusal(self, desk: Desk, ask: Ask, error: Invalid) -> GatewayError:
         self._floods.refused(ask.peer, error.code)
@@ -186,19 +160,26 @@ class Passport:
 
     def _open(self, service: Service) -> Desk:
         accept = service.accept
+        try:
+            lines = lines_of(accept)
+        except ValueError as error:
+            raise ValueError(f"service {service.name}: {error}") from error
         names = dict.fromkeys(line.jwt for line in accept if line.jwt is not None)
         providers = tuple(self._providers[name] for name in names)
-        named = [line for line in accept if line.anonymous is None]
-        lines = tuple(frozenset(item for item in (line.jwt, line.api_key) if item is not None) for line in named)
-        if frozenset() in lines:
-            raise ValueError(f"service {service.name}: an accept line names no credential")  # it would let anyone in
-        alone = len(providers) == 1 and not any(line.api_key for line in accept)
-        recall = providers[0].cache if alone else None
+        verifiers = self._verifiers(accept, providers)
+        recall = providers[0].cache if len(providers) == len(verifiers) == 1 else None
         anonymous = next((line.anonymous for line in accept if line.anonymous is not None), None)
         nobody = Identity(subject="", application=anonymous) if anonymous is not None else None
-        desk = Desk(service.name, Extractor(accept), providers, lines, challenges_of(service), nobody, recall)
+        desk = Desk(service.name, verifiers, lines, challenges_of(service), nobody, recall)
         self._desks[service] = desk
         return desk
+
+    def _verifiers(self, accept: tuple[Accept, ...], providers: tuple[Provider, ...]) -> tuple[Verifier, ...]:
+        places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
+        verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods) for place in places]
+        if providers:
+            verifiers.append(TokenVerifier(providers, self._floods, self._clock))
+        return tuple(verifiers)
 
 
 async def close_all(providers: Iterable[Provider]) -> None:
@@ -206,23 +187,11 @@ async def close_all(providers: Iterable[Provider]) -> None:
     await asyncio.gather(*(provider.close() for provider in providers))
 
 
-def _require_line(desk: Desk, presented: set[KeyPlace | str]) -> None:
+def _require_line(desk: Desk, presented: set[Item]) -> None:
     for line in desk.lines:
         if line <= presented:
             return
     raise Invalid("credentials_missing", "credentials are required")
-
-
-def _issuer(desk: Desk, token: Token) -> Provider:
-    """Whose token it says it is; of providers that share an issuer, the one that its audience names."""
-    for provider in desk.providers:
-        if provider.addressed(token):
-            return provider
-    for provider in desk.providers:
-        if provider.issued(token):
-            return provider
-    accepted = ", ".join(provider.issuer for provider in desk.providers)
-    raise InvalidToken("issuer_wrong", "the token is from another issuer", hint=f"accepted here: {accepted}")
 
 
 def challenges_of(service: Service) -> Challenges:

@@ -6,22 +6,20 @@ from base64 import b64encode
 
 import pytest
 
-from gateway.identity.credentials import Extractor
+from gateway.identity.credentials import bearer, reader
 from gateway.identity.refusals import Invalid
-from gateway.model import Accept, KeyPlace
+from gateway.model import KeyPlace
 
 HEADER, QUERY = KeyPlace("header", "X-Api-Key"), KeyPlace("query", "api_key")
 USERNAME, PASSWORD = KeyPlace("basic", "username"), KeyPlace("basic", "password")
-BEARER = Accept(jwt="keycloak")
 
 
-def token(ask, *accept: Accept) -> bytes | None:
-    return Extractor(accept or (BEARER,))(ask).token
+def token(ask) -> bytes | None:
+    return bearer(ask)
 
 
 def key(ask, place: KeyPlace) -> bytes | None:
-    found = dict(Extractor((Accept(api_key=place),))(ask).keys)
-    return found.get(place)
+    return reader(place)(ask)
 
 
 def authorization(ask, *values: bytes):
@@ -133,9 +131,3 @@ def test_basic_credentials_that_cannot_be_read_are_refused(ask, value):
     with pytest.raises(Invalid) as caught:
         key(authorization(ask, value), USERNAME)
     assert caught.value.code == "credentials_malformed"
-
-
-def test_each_credential_that_the_lines_name_is_extracted_once(ask):
-    lines = (Accept(jwt="keycloak", api_key=HEADER), Accept(api_key=HEADER), Accept(api_key=QUERY))
-    presented = Extractor(lines)(ask.bearing("a.b.c", (b"x-api-key", b"k")))
-    assert presented == (b"a.b.c", ((HEADER, b"k"),))

@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 
 from gateway.errors import BadRequest, Forbidden, Unauthorized
-from gateway.identity import passport as passport_module
+from gateway.identity import verifier as verifier_module
 from gateway.identity.api_keys import create
 from gateway.identity.passport import Passport
 from gateway.model import Application, Oidc
@@ -91,7 +91,7 @@ async def test_a_line_wants_all_its_credentials_and_joins_them(opened, issuer, s
 
 
 async def test_joined_identities_are_remembered_within_bounds(opened, issuer, service, ask, monkeypatch):
-    monkeypatch.setattr(passport_module, "PAIRS", 2)
+    monkeypatch.setattr(verifier_module, "PAIRS", 2)
     protected = service(BOTH)
     asks = [ask.bearing(issuer.token(sub=subject), x_api_key(MOBILE.key)) for subject in ("a", "b", "c")]
     async with opened(*APPLICATIONS) as passport:
