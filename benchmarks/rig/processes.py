@@ -37,11 +37,11 @@ def start(core: int, command: Sequence[str], output: IO[bytes] | int, folder: Pa
     return child
 
 
-def prefer(pid: int) -> None:
+def prefer(pid: int, nice: int = -10) -> None:
     """Puts the sessions of a process and its descendants before other work on the machine (sched(7)); root only."""
     with contextlib.suppress(OSError):
         for process in tree(pid):
-            (process / "autogroup").write_text("-10")
+            (process / "autogroup").write_text(str(nice))
 
 
 @contextlib.contextmanager

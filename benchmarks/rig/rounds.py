@@ -78,7 +78,9 @@ def _round(contestant: Contestant, behind: Stage, seconds: int) -> Row:
     log = behind.folder / f"{contestant.name}.out"
     url = f"http://127.0.0.1:{port}{TARGET}"
     with running(command, GATEWAY_CORE, log) as process, _counted(contestant, values["redis_port"]):
-        _await_start(contestant, url, behind.token, log)
+        ready(contestant.name, url, behind.token, log)
+        if contestant.verifies and _get(url, "none")[0] != 401:
+            raise SystemExit(f"{contestant.name} lets a request without a valid token pass")
         prefer(process)
         wrk(url, behind.token, 1)
         own, stores = cpu(process), cpu(behind.redis)
@@ -98,15 +100,13 @@ def _counted(contestant: Contestant, port: str) -> Iterator[None]:
             raise SystemExit(f"{contestant.name} left no counter in Redis")
 
 
-def _await_start(contestant: Contestant, url: str, token: str, log: Path) -> None:
-    """Waits for the first right answer; then no one may pass without a token, where tokens are verified."""
+def ready(name: str, url: str, token: str, log: Path) -> None:
+    """Waits for the first right answer."""
     deadline = time.monotonic() + START
     while (answer := _get(url, token)) != (200, len(BODY)):
         if time.monotonic() > deadline:
-            raise SystemExit(f"{contestant.name} does not answer ({answer}):\n{log.read_text()[-2000:]}")
+            raise SystemExit(f"{name} does not answer ({answer}):\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
-    if contestant.verifies and _get(url, "none")[0] != 401:
-        raise SystemExit(f"{contestant.name} lets a request without a valid token pass")
 
 
 def _get(url: str, token: str) -> tuple[int, int]:
