@@ -10,6 +10,7 @@ from urllib.parse import quote
 from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
 from gateway.model import Application, Config, Identity, Plan, Service
+from gateway.proxy.pages import Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
 from gateway.routing.router import compile_permits, compile_router
@@ -23,6 +24,7 @@ class Site:
     passport: Passport
     gate: Gate
     pools: Mapping[Service, Pool]
+    pages: Pages  # of the gateway's own
     terms: Sequence[Terms]  # of the listeners
 
 
@@ -44,7 +46,7 @@ def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, 
     }
     router = compile_router(config.services.values())
     gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines)
-    return Site(config, passport, gate, pools, [Terms(listener) for listener in config.listen])
+    return Site(config, passport, gate, pools, Pages(), [Terms(listener) for listener in config.listen])
 
 
 def permits_of(config: Config) -> dict[tuple[str, str], Permits]:

@@ -16,10 +16,13 @@ from gateway.proxy.arrival import Arrival
 from gateway.proxy.clocks import LINGER
 from gateway.proxy.crowd import RETRY_AFTER
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.forwarding import VIA
 from gateway.proxy.heads import answer_fields, request_head
+from gateway.proxy.pages import RESERVED
 from gateway.proxy.terms import PLAIN, Terms
 
 if TYPE_CHECKING:
+    from gateway.proxy.backend import Backend
     from gateway.proxy.server import Server
 
 MAX_BACKLOG = 64 * 1024  # bytes of a body that wait for an upstream connection before reading pauses
@@ -66,7 +69,8 @@ class ClientConnection(Arrival):
         exchange.client = None
         upstream, exchange.upstream = exchange.upstream, None
         if upstream is not None:
-            exchange.upstream_seconds = time.monotonic() - exchange.sent_at
+            if exchange.sent_at:
+                exchange.upstream_seconds = time.monotonic() - exchange.sent_at
             upstream.drop()
         if not exchange.answered:
             exchange.status = 0
@@ -89,11 +93,15 @@ class ClientConnection(Arrival):
             if server.shedding:
                 exchange.keep = False
                 raise Unavailable("the gateway is short of memory", code="memory_exhausted", retry_after=RETRY_AFTER)
-            exchange.route = route = gate.route(exchange)
+            page = server.pages.find(exchange.host, exchange.path) if exchange.path.startswith(RESERVED) else None
+            exchange.route = route = gate.route(exchange) if page is None else page.route
             if self._redirect is not None:
                 self.redirect(exchange, self._redirect)
             if exchange.length is not None or exchange.chunked:
                 exchange.check_size()
+            if page is not None:
+                self._dispatch(exchange, page)
+                return
             admission = gate.admit(exchange, route, exchange.decided)
             if admission is not None:
                 self._admitted(exchange, admission)
@@ -109,9 +117,12 @@ class ClientConnection(Arrival):
 
     def _admitted(self, exchange: Exchange, admission: Admission) -> None:
         exchange.admission = admission
+        self._dispatch(exchange, exchange.pools[admission.route.service])
+
+    def _dispatch(self, exchange: Exchange, backend: Backend) -> None:
         if exchange.expect and exchange.has_body and not exchange.complete and self.transport is not None:
             self.transport.write(answers.CONTINUE)
-        exchange.pools[admission.route.service].dispatch(exchange)
+        backend.dispatch(exchange)
 
     def request_head(self, exchange: Exchange, host_field: bytes) -> bytes:
         assert exchange.admission is not None
@@ -171,12 +182,16 @@ class ClientConnection(Arrival):
 
     # --- answers
 
-    def answer_fields(self, exchange: Exchange) -> bytes:
+    def page_fields(self, exchange: Exchange) -> bytes:
+        """As `answer_fields`, for an answer of the gateway's own."""
+        return self.answer_fields(exchange, b"")
+
+    def answer_fields(self, exchange: Exchange, via: bytes = VIA) -> bytes:
         """Decides whether the connection goes on after this answer."""
         self._answers_left -= 1
         if self._answers_left <= 0 or not exchange.complete or self.server.draining:
             exchange.keep = False
-        fields = answer_fields(exchange)
+        fields = answer_fields(exchange, via)
         return self._hsts + fields if self._hsts else fields
 
     def refuse(self, exchange: Exchange, error: GatewayError) -> None:

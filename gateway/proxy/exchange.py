@@ -15,10 +15,9 @@ from gateway.http.ratelimit import policy_of
 from gateway.model import Outcome, Route, Service
 
 if TYPE_CHECKING:
+    from gateway.proxy.backend import Answering, Backend
     from gateway.proxy.client import ClientConnection
     from gateway.proxy.forwarding import Forwarding
-    from gateway.proxy.pool import Pool
-    from gateway.proxy.upstream import UpstreamConnection
 
 _random = random.Random()  # noqa: S311 - request ids are no secret
 
@@ -119,8 +118,8 @@ class Exchange:
         self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
-        self.pools: Mapping[Service, Pool] = {}  # of the configuration that it is served by
-        self.upstream: UpstreamConnection | None = None
+        self.pools: Mapping[Service, Backend] = {}  # of the configuration that it is served by
+        self.upstream: Answering | None = None
         self.retried = False
         self.answered = False  # the answer's head is on its way
         self.status = 0

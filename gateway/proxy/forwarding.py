@@ -32,6 +32,10 @@ class Forwarding:
         self._host: bytes | None = None
         self._lines = b""
 
+    def origin(self, host: bytes) -> bytes:
+        """SCHEME://HOST[:PORT] as the client wrote it, where `host` is the Host field's value."""
+        return b"%b://%b" % (self.scheme, self._given or host)
+
     def lines(self, host: bytes) -> bytes:
         if self._host != host:
             self._host = host

@@ -50,13 +50,13 @@ def stripped(path: bytes, prefix: int) -> bytes:
     return rest if rest.startswith(b"/") else b"/" + rest
 
 
-def answer_fields(exchange: Exchange) -> bytes:
-    """The gateway's own fields of a service's answer, and the end of its head."""
+def answer_fields(exchange: Exchange, via: bytes = VIA) -> bytes:
+    """The gateway's own fields of a service's answer, and the end of its head. `via` is empty for what is its own."""
     if not exchange.keep:
         connection = b"connection: close\r\n\r\n"
     else:
         connection = b"\r\n" if exchange.version == "1.1" else b"connection: keep-alive\r\n\r\n"
-    return b"%bx-request-id: %b\r\n%b%b" % (limit_lines(exchange), exchange.identify()[0], VIA, connection)
+    return b"%bx-request-id: %b\r\n%b%b" % (limit_lines(exchange), exchange.identify()[0], via, connection)
 
 
 def limit_lines(exchange: Exchange) -> bytes:

@@ -13,10 +13,12 @@ from gateway.gate import Gate
 from gateway.http.peer import Network, is_among
 from gateway.model import ClientLimits, ClientTimeouts, Service
 from gateway.proxy.arrival import Arrival
+from gateway.proxy.backend import Backend
 from gateway.proxy.client import ClientConnection
 from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.greeting import Greeting
+from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import PLAIN, Terms
 
@@ -26,7 +28,7 @@ TICK = 0.02  # seconds between looks at what is still in flight
 
 
 class Server:
-    """`swap` replaces gate and pools while it serves; each request uses those of its start."""
+    """`swap` replaces gate, pools and pages while it serves; each request uses those of its start."""
 
     def __init__(
         self,
@@ -35,10 +37,12 @@ class Server:
         record: Callable[[Exchange], None],
         timeouts: ClientTimeouts | None = None,
         limits: ClientLimits | None = None,
+        pages: Pages = NO_PAGES,
     ) -> None:
         """`record` gets each exchange once, after its last byte, also on failure."""
         self.gate = gate
-        self.pools = pools
+        self.pools: Mapping[Service, Backend] = {**pools, **pages.backends}
+        self.pages = pages
         self.record = record
         self.timeouts = timeouts or ClientTimeouts()
         self.limits = limits or ClientLimits()
@@ -70,10 +74,10 @@ class Server:
         """Takes no more connections from it, and closes it; those that are open go on."""
         self._listeners.pop(sock).close()
 
-    def swap(self, gate: Gate, pools: Mapping[Service, Pool]) -> None:
+    def swap(self, gate: Gate, pools: Mapping[Service, Pool], pages: Pages = NO_PAGES) -> None:
         """For all requests from now on. Pools that are not among the new ones keep no connection."""
         left = set(self.pools.values()).difference(pools.values())
-        self.gate, self.pools = gate, pools
+        self.gate, self.pools, self.pages = gate, {**pools, **pages.backends}, pages
         for pool in left:
             pool.close()
 

@@ -27,6 +27,7 @@ from gateway.model import (
     Upstream,
 )
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.server import Server
 from gateway.proxy.terms import Terms
@@ -139,6 +140,7 @@ async def proxy_before(
     ssl: object = None,
     listener: Listener | None = None,
     trusted: tuple[str, ...] = (),
+    pages: Pages = NO_PAGES,
     **settings: object,
 ) -> AsyncIterator[Proxy]:
     """A proxy before an upstream that handles each of its connections by `script`; settings are the service's.
@@ -165,7 +167,7 @@ async def proxy_before(
     pool = Pool(service.upstream, asyncio.get_running_loop())
     gate = OpenGate(service)
     records: list[Exchange] = []
-    server = Server(gate, {service: pool}, records.append, timeouts, limits)
+    server = Server(gate, {service: pool}, records.append, timeouts, limits, pages)
     server.receive([Terms(listener)], tuple(map(ip_network, trusted)))
     sock = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(sock.getsockname()[1], server, gate, pool, records)
