@@ -78,6 +78,8 @@ def _complaint(error: ErrorDetails) -> Complaint:
         return _missing(last, _block_at(error["loc"][:-1]))
     if error["type"] == "extra_forbidden":
         return _unknown(last, _block_at(error["loc"][:-1]))
+    if error["type"] == "too_long":
+        return Complaint("has {actual_length} items, would have at most {max_length}".format(**error["ctx"]))
     return Complaint(_SHAPES.get(error["type"], "is {}, which cannot be read").format(kind(error["input"])))
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from gateway.diff.difference import Change, Difference, Effect, Item, Kind
 from gateway.diff.endpoints import endpoints, missing
 from gateway.diff.limits import fresh, limit_changes, limits_of, pairs
 from gateway.diff.plain import changes
-from gateway.model import Application, Config
+from gateway.model import ApiKey, Application, Config
 from gateway.process.changes import fixed_changes
 
 SECTIONS = frozenset({"providers", "channels", "services", "plans", "accounts", "applications"})
@@ -123,9 +124,12 @@ def _own(before: Config, after: Config, old: Application, new: Application) -> I
         yield from (Change(f"{plan}: {change.what}", *change[1:]) for change in differing)
 
 
-def _credential(text: str) -> str:
-    """A digest is told by its beginning."""
-    return f"{text[:15]}…" if text.startswith("sha256:") else text
+def _credential(item: str | ApiKey) -> str:
+    """A key is told by the beginning of its digest, and by what bounds it."""
+    if isinstance(item, str):
+        return item
+    until = [] if item.expires is None else [f"until {datetime.fromtimestamp(item.expires, UTC):%Y-%m-%dT%H:%M:%SZ}"]
+    return " ".join((str(item), *until, *(f"for {whom}" for whom in (*item.addresses, *item.referrers))))
 
 
 # --- what is easily overlooked

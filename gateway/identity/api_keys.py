@@ -12,7 +12,8 @@ from hashlib import sha256
 from typing import NamedTuple
 from zlib import crc32
 
-from gateway.model import Application, Identity
+from gateway.identity.bounds import Bound, bounds_of
+from gateway.model import ApiKey, Application, Identity
 
 PREFIX = "gwk_"  # tells secret scanners, and people, what it is
 _PREFIX = PREFIX.encode()
@@ -20,6 +21,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY = 43  # 62**43 > 2**256
 _CHECKSUM = 6  # 62**6 > 2**32
 _DIGEST_BYTES = 32
+TAG_LENGTH = 16
+_LONGEST = len(PREFIX) + TAG_LENGTH + 1 + _BODY + _CHECKSUM
 
 
 class NewKey(NamedTuple):
@@ -29,42 +32,55 @@ class NewKey(NamedTuple):
     digest: str
 
 
-def create() -> NewKey:
-    """A new key: prefix, 256 random bits and a CRC-32 in base 62."""
-    body = _base62(secrets.randbits(256), _BODY)
+def create(tag: str = "") -> NewKey:
+    """A new key: prefix, `tag` (letters of `a-z0-9`, such as `test`) where given, 256 random bits and a CRC-32 of all
+    that follows the prefix, in base 62.
+    """
+    body = (f"{tag}_" if tag else "") + _base62(secrets.randbits(256), _BODY)
     key = PREFIX + body + _checksum(body.encode())
     return NewKey(key, "sha256:" + sha256(key.encode()).hexdigest())
 
 
+class Held(NamedTuple):
+    """Whose a key is, one Identity for all its requests, and what is checked at each of them."""
+
+    identity: Identity
+    digest: str
+    bounds: tuple[Bound, ...]
+
+
 class ApiKeys:
-    """Which application a key belongs to: one Identity for each key, shared by all its requests."""
+    """Which application a key belongs to."""
 
     def __init__(self, applications: Iterable[Application]) -> None:
         """Raises ValueError for a digest that is none, or that two applications have."""
-        self._identities: dict[bytes, Identity] = {}
+        self._held: dict[bytes, Held] = {}
         for application in applications:
-            for digest in application.api_keys:
-                self._add(application, digest)
+            for key in application.api_keys:
+                self._add(application, key)
 
-    def find(self, key: bytes) -> Identity | None:
+    def find(self, key: bytes) -> Held | None:
         """Whose key it is; None: nobody's."""
-        return self._identities.get(sha256(key).digest())
+        return self._held.get(sha256(key).digest())
 
-    def _add(self, application: Application, text: str) -> None:
-        digest = _digest(text)
+    def _add(self, application: Application, key: ApiKey) -> None:
+        digest = _digest(key.digest)
         if digest is None:
             raise ValueError(f"application {application.name}: an API key's digest is not sha256: and 64 hex digits")
-        if digest in self._identities:
+        if digest in self._held:
             raise ValueError(f"application {application.name}: an API key is given twice")
         name = application.name
-        self._identities[digest] = Identity(subject=f"application:{name}", application=name, proof=("api_key",))
+        identity = Identity(subject=f"application:{name}", application=name, proof=("api_key",))
+        self._held[digest] = Held(identity, key.digest, bounds_of(key))
 
 
 def mistyped(key: bytes) -> bool:
     """Whether a key that begins as ours do lacks their length or checksum."""
+    if not key.startswith(_PREFIX) or len(key) > _LONGEST:
+        return key.startswith(_PREFIX)
     body, checksum = key[len(_PREFIX) : -_CHECKSUM], key[-_CHECKSUM:]
-    whole = len(key) == len(_PREFIX) + _BODY + _CHECKSUM and checksum == _checksum(body).encode()
-    return key.startswith(_PREFIX) and not whole
+    whole = len(body.rpartition(b"_")[2]) == _BODY and checksum == _checksum(body).encode()
+    return not whole
 
 
 def _checksum(body: bytes) -> str:

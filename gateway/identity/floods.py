@@ -14,7 +14,12 @@ from gateway.http.peer import client_of
 from gateway.model import Rate
 
 ADDRESSES = 10_000  # remembered; one is about 200 bytes
-EVERYDAY = frozenset(("credentials_missing", "token_expired", "token_not_yet_valid"))
+EVERYDAY = frozenset(  # said of what is known, or of nothing
+    (
+        "credentials_missing", "token_expired", "token_not_yet_valid",
+        "api_key_expired", "address_not_allowed", "referrer_not_allowed",
+    )
+)  # fmt: skip
 
 
 class Floods:

@@ -15,22 +15,25 @@ from gateway.model import Identity, KeyPlace
 class KeyVerifier:
     """Keys in one place. A look-up is all that a key needs, so it is known, or refused, on sight."""
 
-    def __init__(self, place: KeyPlace, keys: ApiKeys, floods: Floods) -> None:
+    def __init__(self, place: KeyPlace, keys: ApiKeys, floods: Floods, clock: Callable[[], float]) -> None:
         self._item = Item("api_key", place)
         self._read = reader(place)
         self._keys = keys
         self._floods = floods
+        self._clock = clock
 
     def present(self, ask: Ask) -> Presented | None:
         key = self._read(ask)
         if key is None:
             return None
-        identity = self._keys.find(key)
-        if identity is None:
+        held = self._keys.find(key)
+        if held is None:
             self._floods.check(ask.peer)
             detail = "the API key is mistyped or cut off" if mistyped(key) else "the API key is not valid"
             raise Invalid("api_key_invalid", detail)
-        return Presented(self._item, identity)
+        for check in held.bounds:
+            check(ask, self._clock())
+        return Presented(self._item, held.identity)
 
     def verify(self, presented: Presented, _ask: Ask, _done: Callable[[Answer], None]) -> Identity | None:
         return presented.identity

@@ -22,7 +22,7 @@ from gateway.identity.floods import Floods
 from gateway.identity.key_verifier import KeyVerifier
 from gateway.identity.keyring import Sleep
 from gateway.identity.provider import Provider
-from gateway.identity.refusals import Challenges, Invalid, InvalidToken, Reporter
+from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidToken, Reporter
 from gateway.identity.tokens import TokenVerifier
 from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
 from gateway.model import Accept, Application, Identity, Oidc, Rate, Service
@@ -150,7 +150,7 @@ class Passport:
         self._reporter.refused(desk.service, error.code, error.detail, error.hint)
         if error.code == "credentials_ambiguous":
             return BadRequest(error.detail, code=error.code)
-        if error.code == "credentials_differ":
+        if error.code in FORBIDDEN:
             return Forbidden(error.detail, code=error.code)
         told = isinstance(error, InvalidToken)
         challenges = desk.challenges.invalid(error.detail) if told else desk.challenges.missing()
@@ -176,7 +176,7 @@ class Passport:
 
     def _verifiers(self, accept: tuple[Accept, ...], providers: tuple[Provider, ...]) -> tuple[Verifier, ...]:
         places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
-        verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods) for place in places]
+        verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods, self._clock) for place in places]
         if providers:
             verifiers.append(TokenVerifier(providers, self._floods, self._clock))
         return tuple(verifiers)

@@ -9,6 +9,9 @@ Codes are stable. Status 401 unless noted:
 | `credentials_ambiguous` | 400: a credential presented twice |
 | `credentials_differ` | 403: two keys that name different applications |
 | `api_key_invalid` | not a key of any application |
+| `api_key_expired` | past its `expires` |
+| `address_not_allowed` | 403: a key that is not for clients at this address |
+| `referrer_not_allowed` | 403: a key that is not for this page |
 | `token_malformed` | not a compact JWS in canonical form, or a claim of the wrong type |
 | `token_header_refused` | a header parameter that is not taken: crit b64 jwk jku x5u x5c |
 | `token_type_wrong` | an ID, refresh or logout token, or one that does not say that it is an access token |
@@ -29,6 +32,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+FORBIDDEN = frozenset(("credentials_differ", "address_not_allowed", "referrer_not_allowed"))  # 403
 LOG_EVERY = 1.0  # seconds between two lines of one service and code: a flood writes one line a second
 
 

@@ -15,6 +15,7 @@ from gateway.model.clients import (
     ServerTls,
 )
 from gateway.model.identities import ASYMMETRIC, Identity, Oidc
+from gateway.model.keys import ApiKey
 from gateway.model.plans import (
     HITS,
     NO_PLAN,
@@ -56,6 +57,7 @@ __all__ = [
     "Account",
     "Address",
     "Alert",
+    "ApiKey",
     "Application",
     "Certificate",
     "Charge",

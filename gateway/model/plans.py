@@ -8,6 +8,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
+from gateway.model.keys import ApiKey
+
 HITS = "hits"  # 3scale's built-in metric: every service has it
 NO_PLAN = "-"  # stands for a plan in the limits of a service itself
 
@@ -149,7 +151,7 @@ class Application:
     plans: tuple[str, ...]
     account: str | None = None
     client_ids: tuple[str, ...] = ()
-    api_keys: tuple[str, ...] = ()  # "sha256:<hex>"
+    api_keys: tuple[ApiKey, ...] = ()
     roles: tuple[str, ...] = ()  # any of these matches
     each: Each = Each.SHARED
     state: State = State.LIVE

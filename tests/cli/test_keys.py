@@ -1,9 +1,13 @@
-"""`gateway keys create`: the key is shown once, and the plans get its digest."""
+"""`gateway keys`: a key is shown once, and the plans get its digest."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
+
+import pytest
 
 from .conftest import Run
 
@@ -32,3 +36,49 @@ def test_a_name_that_the_plans_would_refuse_is_a_usage_error(gateway: Run) -> No
     refused = gateway("keys", "create", "--application", "Mobile App")
     assert refused.returncode == 2
     assert "'Mobile App' is not a name" in refused.stderr
+
+
+def test_a_key_with_a_name_and_an_end(gateway: Run) -> None:
+    made = gateway("keys", "create", "-a", "mobile", "--name", 'the "ci"', "--expires", "2099-12-31", "--tag", "test")
+    key = made.stdout.strip()
+    assert key.startswith("gwk_test_")
+    digest = sha256(key.encode()).hexdigest()
+    line = f'{{key: "sha256:{digest}", name: "the \\"ci\\"", expires: 2099-12-31}}'
+    assert made.stderr.endswith(f"\n    api_keys: [{line}]\n")
+
+
+def test_an_end_may_be_some_days_from_now(gateway: Run) -> None:
+    made = json.loads(gateway("keys", "create", "--expires", "90d", "-o", "json").stdout)
+    ends = datetime.fromisoformat(made["expires"])
+    assert abs(ends - datetime.now(UTC) - timedelta(days=90)) < timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--expires", "2020-01-01", "'2020-01-01' is in the past"),
+        ("--expires", "soon", "'soon' is not a date such as 2026-12-31"),
+        ("--tag", "Test!", "'Test!' is not a tag"),
+    ],
+)
+def test_options_that_cannot_be(gateway: Run, option: str, value: str, told: str) -> None:
+    refused = gateway("keys", "create", option, value)
+    assert refused.returncode == 2
+    assert told in refused.stderr
+
+
+def test_the_keys_of_the_plans_and_whose_they_are(gateway: Run, plans: Path) -> None:
+    made = json.loads(gateway("keys", "create", "-o", "json").stdout)
+    (plans / "more.yaml").write_text(
+        "applications:\n"
+        f"  web: {{plans: [free], api_keys: [{{key: '{made['digest']}', name: ci, expires: 2020-01-01, "
+        "addresses: 10.0.0.0/8, referrers: ['https://*.example.com']}]}\n"
+    )
+    shown = gateway("keys", "ls", "plans")
+    assert shown.returncode == 0, shown.stderr
+    heads, mobile, web = shown.stdout.splitlines()
+    assert heads.split() == ["application", "key", "name", "state", "expires", "only", "for"]
+    assert mobile.split() == ["mobile", "sha256:9f86d081884c…", "valid", "never"]
+    assert web.split()[2:] == ["ci", "expired", "2020-01-01T00:00Z", "10.0.0.0/8,", "https://*.example.com"]
+    (row,) = json.loads(gateway("keys", "ls", "plans", "-a", "web", "-o", "json").stdout)
+    assert row["digest"] == made["digest"]

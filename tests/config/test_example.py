@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from gateway.config import ConfigError, load, schema
-from gateway.model import Accept, Each, KeyPlace, Over, Period
+from gateway.model import Accept, ApiKey, Each, KeyPlace, Over, Period
 
 Validator = jsonschema.Draft202012Validator
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_the_example_takes_its_surroundings_from_variables(certificates: Path) -
 
 def test_the_example_has_no_secret_and_no_key_of_its_own(certificates: Path) -> None:
     """Who serves it must bring the secret; and nobody has a key, for none is known whose digest is all zeros."""
-    assert load(EXAMPLE, environment(certificates)).applications["scanner"].api_keys == ("sha256:" + "0" * 64,)
+    assert load(EXAMPLE, environment(certificates)).applications["scanner"].api_keys == (ApiKey("sha256:" + "0" * 64),)
     with pytest.raises(
         ConfigError, match=r"'\$\{ALERTS_SECRET\}' is not set; set the variable ALERTS_SECRET"
     ) as refused:

@@ -163,6 +163,15 @@ def test_credentials_and_states_are_told_by_application(edited: Edited) -> None:
     )
 
 
+def test_a_key_that_is_bounded_is_told_with_its_bounds(edited: Edited) -> None:
+    bounded = f"{{key: {KEY}, name: ci, expires: 2026-12-31, addresses: 10.0.0.0/8}}"
+    effects = dict(compare(*edited((f'"{KEY}"', bounded))).applications)
+    assert effects["scanner"].changes == (
+        Change("api_keys", "sha256:aaaaaaaa…", None),
+        Change("api_keys", None, "ci (sha256:aaaaaaaa…) until 2026-12-31T00:00:00Z for 10.0.0.0/8"),
+    )
+
+
 def test_applications_come_and_go(edited: Edited) -> None:
     difference = compare(*edited(("  web:", "  tv:")))
     effects = dict(difference.applications)

@@ -12,12 +12,12 @@ from gateway.http.peer import client_of
 from gateway.identity import floods as module
 from gateway.identity.api_keys import create
 from gateway.identity.floods import EVERYDAY, Floods
-from gateway.model import Application, Rate
+from gateway.model import ApiKey, Application, Rate
 
 JWT = {"jwt": "keycloak"}
 KEY = {"api_key": ("header", "X-Api-Key")}
 MINE = create()
-MOBILE = Application(name="mobile", plans=("gold",), api_keys=(MINE.digest,))
+MOBILE = Application(name="mobile", plans=("gold",), api_keys=(ApiKey(MINE.digest),))
 
 
 @pytest.fixture

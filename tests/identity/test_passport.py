@@ -11,7 +11,7 @@ from gateway.errors import BadRequest, Forbidden, Unauthorized
 from gateway.identity import verifier as verifier_module
 from gateway.identity.api_keys import create
 from gateway.identity.passport import Passport
-from gateway.model import Application, Oidc
+from gateway.model import ApiKey, Application, Oidc
 
 JWT = {"jwt": "keycloak"}
 KEY = {"api_key": ("header", "X-Api-Key")}
@@ -21,8 +21,8 @@ QUERY = {"api_key": ("query", "api_key")}
 
 MOBILE, OTHER = create(), create()
 APPLICATIONS = (
-    Application(name="mobile", plans=("gold",), api_keys=(MOBILE.digest,)),
-    Application(name="other", plans=("gold",), api_keys=(OTHER.digest,)),
+    Application(name="mobile", plans=("gold",), api_keys=(ApiKey(MOBILE.digest),)),
+    Application(name="other", plans=("gold",), api_keys=(ApiKey(OTHER.digest),)),
 )
 
 

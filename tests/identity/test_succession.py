@@ -8,7 +8,7 @@ import trustme
 from gateway.errors import Unauthorized
 from gateway.identity.api_keys import create
 from gateway.identity.passport import Passport, close_all
-from gateway.model import Application, Oidc
+from gateway.model import ApiKey, Application, Oidc
 
 JWT = {"jwt": "keycloak"}
 KEY = {"api_key": ("header", "X-Api-Key")}
@@ -58,8 +58,8 @@ async def test_one_whose_authority_has_changed_is_another(issuer, clock, naps, t
 
 async def test_keys_are_those_of_the_new_one(opened, issuer, service, ask, clock, naps):
     old, new = create(), create()
-    async with opened(Application(name="mobile", plans=("gold",), api_keys=(old.digest,))) as first:
-        mobile = Application(name="mobile", plans=("gold",), api_keys=(new.digest,))
+    async with opened(Application(name="mobile", plans=("gold",), api_keys=(ApiKey(old.digest),))) as first:
+        mobile = Application(name="mobile", plans=("gold",), api_keys=(ApiKey(new.digest),))
         second = Passport({"keycloak": oidc_of(issuer)}, (mobile,), before=first, clock=clock, sleep=naps)
         with pytest.raises(Unauthorized):
             second.identify(service(KEY), ask([(b"x-api-key", old.key.encode())]), print)

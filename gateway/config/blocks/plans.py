@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema
 
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
 from gateway.config.blocks.rules import PathPattern
@@ -77,8 +78,8 @@ class Application(Block):
     """Its plans; no two of them for the same service."""
     client_ids: Some[of.Text] | None = None
     """Clients whose tokens (`azp`) belong to it."""
-    api_keys: Some[of.KeyDigest] | None = None
-    """Digests of its keys."""
+    api_keys: Some[ApplicationKey] | None = None
+    """Digests of its keys, or blocks that say when and whence they serve."""
     match: Match | None = None
     """Which other clients' tokens belong to it."""
     each: Annotated[Each, one_of(Each, (), Each)] = Each.SHARED

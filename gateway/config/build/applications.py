@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway import model
+from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.plans import Application, Plan
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, repeated
@@ -31,7 +32,7 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
         plans=tuple(block.plans),
         account=block.account,
         client_ids=tuple(block.client_ids or ()),
-        api_keys=tuple(block.api_keys or ()),
+        api_keys=tuple(key.built for key in block.api_keys or ()),
         roles=tuple(block.match.roles) if block.match is not None else (),
         each=block.each,
         state=block.state,
@@ -60,7 +61,7 @@ def _require_account(names: list[str], plans: Mapping[str, Plan], where: Where, 
 
 def _refuse_shared(blocks: Mapping[str, Application], field: str, context: Context) -> None:
     given = [
-        (credential, name, position)
+        (credential.key if isinstance(credential, ApplicationKey) else credential, name, position)
         for name, block in blocks.items()
         for position, credential in enumerate(getattr(block, field) or ())
     ]

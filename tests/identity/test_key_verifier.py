@@ -1,0 +1,48 @@
+"""Keys at a service: known, and yet refused."""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_network
+
+import pytest
+
+from gateway.errors import Forbidden, Unauthorized
+from gateway.identity.api_keys import create
+from gateway.model import ApiKey, Application, Rate
+
+from .conftest import NOW
+
+KEY = {"api_key": ("header", "X-Api-Key")}
+NEW = create()
+
+
+def application(**bounds: object) -> Application:
+    return Application(name="mobile", plans=("gold",), api_keys=(ApiKey(NEW.digest, **bounds),))
+
+
+async def test_a_key_serves_until_it_ends_and_then_no_more(opened, service, ask, clock, caplog):
+    caplog.set_level(logging.INFO)
+    asked = ask([(b"x-api-key", NEW.key.encode())])
+    async with opened(application(expires=NOW + 60), tolerance=Rate(1, 1)) as passport:
+        assert passport.identify(service(KEY), asked, print) is not None
+        clock.now += 60
+        for _ in range(3):  # it is known, so this is no flood
+            with pytest.raises(Unauthorized) as refused:
+                passport.identify(service(KEY), asked, print)
+            assert refused.value.code == "api_key_expired"
+    assert "the API key has expired" in caplog.text
+    assert NEW.key not in caplog.text
+
+
+async def test_a_key_that_is_for_others_is_forbidden(opened, service, ask):
+    asked = ask([(b"x-api-key", NEW.key.encode()), (b"referer", b"https://evil.example/")], peer="10.0.0.7")
+    bounds = {"addresses": (ip_network("10.0.0.0/8"),), "referrers": ("https://shop.example",)}
+    async with opened(application(**bounds)) as passport:
+        with pytest.raises(Forbidden) as refused:
+            passport.identify(service(KEY), asked, print)
+        assert refused.value.code == "referrer_not_allowed"
+        asked.peer = "192.0.2.1"
+        with pytest.raises(Forbidden) as refused:
+            passport.identify(service(KEY), asked, print)
+        assert refused.value.code == "address_not_allowed"
