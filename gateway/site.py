@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
-from gateway.model import Application, Config, Identity, Plan, Service
+from gateway.model import Application, Config, Identity, Plan, Service, Upstream
+from gateway.proxy.backend import Way
 from gateway.proxy.pages import Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
@@ -23,7 +24,7 @@ class Site:
     config: Config
     passport: Passport
     gate: Gate
-    pools: Mapping[Service, Pool]
+    pools: Mapping[Way, Pool]
     pages: Pages  # of the gateway's own
     terms: Sequence[Terms]  # of the listeners
 
@@ -41,12 +42,17 @@ def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, 
         before=None if before is None else before.passport,
     )
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
-    pools = {
-        service: known.get(service.upstream) or Pool(service.upstream, loop) for service in config.services.values()
-    }
+    ways = [way for service in config.services.values() for way in ways_of(service)]
+    pools = {way: known.get(upstream) or Pool(upstream, loop) for way, upstream in ways}
     router = compile_router(config.services.values())
     gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines)
     return Site(config, passport, gate, pools, Pages(), [Terms(listener) for listener in config.listen])
+
+
+def ways_of(service: Service) -> list[tuple[Way, Upstream]]:
+    """What leads to each of a service's upstreams, its default one first."""
+    others: list[tuple[Way, Upstream]] = [((service, name), one) for name, one in service.upstreams.items()]
+    return [(service, service.upstream), *others]
 
 
 def permits_of(config: Config) -> dict[tuple[str, str], Permits]:
@@ -69,7 +75,7 @@ def identity_lines(application: Application, plan: Plan, identity: Identity) -> 
 SUBJECT_SAFE = "!$&'()*+,/:;=@|{}[]<>^`\"?#"
 
 
-def connection_counts(pools: Mapping[Service, Pool]) -> dict[tuple[str, str], int]:
+def connection_counts(pools: Mapping[Way, Pool]) -> dict[tuple[str, str], int]:
     """Connections by (upstream, state)."""
     counts: dict[tuple[str, str], int] = {}
     for pool in pools.values():

@@ -86,6 +86,8 @@ def answer(gate: Gate, row: dict[str, str]) -> str:
     except GatewayError as error:
         return f"{error.status} {error.code}"
     assert admission is not None
+    if admission.upstream is not None:
+        return f"200, by {admission.upstream}"
     shadow = admission.outcome and admission.outcome.shadow
     return f"200, shadow {policy_of(shadow).name}" if shadow else "200"
 

@@ -125,7 +125,9 @@ def _share(row: dict[str, Any]) -> tuple[bool, float]:
 
 def screen(lines: Sequence[Line], rates: dict[str, float]) -> str:
     """What is shown at once."""
-    refused = ", ".join(f"{reason} {rate:.1f}/s" for reason, rate in rates.items() if reason != "ok" and rate)
+    refused = ", ".join(
+        f"{reason} {rate:.1f}/s" for reason, rate in rates.items() if reason not in ("ok", "degraded") and rate
+    )
     head = f"requests {sum(rates.values()):.1f}/s   refused: {refused or 'none'}"
     return f"{head}\n\n{table(HEADS, [_cells(line) for line in lines], right={1, 2, 3, 4})}"
 

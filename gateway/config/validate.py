@@ -20,7 +20,7 @@ KEY = "[key]"  # ends the place of an error in a mapping's key, for pydantic
 _SHAPES = {
     "list_type": "is {}, would be a list",
     "dict_type": "is {}, would be a mapping",
-    "too_short": "is an empty list, would name at least one",
+    "too_short": "is an empty {1}, would name at least one",
 }
 
 
@@ -80,7 +80,8 @@ def _complaint(error: ErrorDetails) -> Complaint:
         return _unknown(last, _block_at(error["loc"][:-1]))
     if error["type"] == "too_long":
         return Complaint("has {actual_length} items, would have at most {max_length}".format(**error["ctx"]))
-    return Complaint(_SHAPES.get(error["type"], "is {}, which cannot be read").format(kind(error["input"])))
+    found = kind(error["input"])
+    return Complaint(_SHAPES.get(error["type"], "is {}, which cannot be read").format(found, found.partition(" ")[2]))
 
 
 def _missing(name: str, block: type[Block]) -> Complaint:

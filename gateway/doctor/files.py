@@ -42,7 +42,11 @@ def certificates(config: Config) -> Iterator[Finding]:
 
 def _certificate_files(config: Config) -> Iterator[Path]:
     holders: tuple[ClientTls | Oidc | Store, ...] = (
-        *(service.upstream.tls for service in config.services.values()),
+        *(
+            upstream.tls
+            for service in config.services.values()
+            for upstream in (service.upstream, *service.upstreams.values())
+        ),
         *config.providers.values(),
         config.store,
     )

@@ -20,7 +20,8 @@ async def targets(config: Config) -> list[Finding]:
     """One for each target, however many services share it."""
     distinct = {
         (target, upstream.tls): upstream
-        for upstream in (service.upstream for service in config.services.values())
+        for service in config.services.values()
+        for upstream in (service.upstream, *service.upstreams.values())
         for target in upstream.targets
     }
     turns = asyncio.Semaphore(AT_ONCE)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.errors import OverLimit, Unavailable
 from gateway.gate.protocols import Claim, Permits
-from gateway.model import Application, Identity, Outcome, Plan, Route, Verdict
+from gateway.model import Application, Identity, Outcome, Over, Plan, Route, Verdict
 
 
 class Subscription(NamedTuple):
@@ -18,6 +18,7 @@ class Subscription(NamedTuple):
     claim: Claim | None  # None: no limit applies
     permits: Permits | None  # None: everything that has a rule
     note: bytes  # what the server made of it once: for HTTP the identity headers
+    rest: Claim | None = None  # what it costs the limits that do not degrade
 
 
 class Admission(NamedTuple):
@@ -27,6 +28,7 @@ class Admission(NamedTuple):
     identity: Identity
     subscription: Subscription
     outcome: Outcome | None
+    upstream: str | None = None  # of the service; None: the default one
 
 
 def conclude(route: Route, identity: Identity, subscription: Subscription, outcome: Outcome) -> Admission:
@@ -38,3 +40,18 @@ def conclude(route: Route, identity: Identity, subscription: Subscription, outco
     raise OverLimit(
         f"over the limit of {outcome.limit}", outcome, application=subscription.scope, plan=subscription.plan.name
     )
+
+
+def degrades(outcome: Outcome) -> bool:
+    """Whether a limit refused that has another upstream serve what is over it."""
+    return outcome.verdict is Verdict.REFUSED and outcome.limit is not None and outcome.limit.over is Over.DEGRADE
+
+
+def degraded(route: Route, identity: Identity, subscription: Subscription, first: Outcome, rest: Outcome) -> Admission:
+    """Over the limit of `first`, and let in by the `rest`: an admission to that limit's upstream, of which nothing
+    remains. Raises OverLimit or Unavailable.
+    """
+    admission = conclude(route, identity, subscription, rest)
+    assert first.limit is not None
+    outcome = rest._replace(limit=first.limit, remaining=0, resets_at=first.resets_at)
+    return admission._replace(outcome=outcome, upstream=first.limit.upstream)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gateway.errors import GatewayError
-from gateway.gate.admission import Admission, Subscription, conclude
+from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades
 from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, scope_of
 from gateway.gate.conditions import outside_plan, require_live
-from gateway.gate.protocols import Ask, Ledger, Passport, Permits, Router
-from gateway.model import Application, Config, Each, Identity, Outcome, Per, Plan, Route
+from gateway.gate.protocols import Ask, Claim, Ledger, Passport, Permits, Router
+from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Route, Verdict
+
+UNCOUNTED = Outcome(Verdict.GRANTED)
+Done = Callable[[Admission | GatewayError], None]
 
 MEMO = 20_000  # subscriptions remembered; one is about 0.5 KB
 
@@ -45,7 +48,7 @@ class Gate:
         """The hall: which service, and what the request uses; raises NotFound."""
         return self._router.route(ask.method, ask.host, ask.path, ask.query)
 
-    def admit(self, ask: Ask, route: Route, done: Callable[[Admission | GatewayError], None]) -> Admission | None:
+    def admit(self, ask: Ask, route: Route, done: Done) -> Admission | None:
         """Passport and ledger. An Admission at once, or None and `done` hears it later; raises GatewayError."""
 
         def identified(identity: Identity | GatewayError) -> None:
@@ -62,9 +65,7 @@ class Gate:
         identity = self._passport.identify(route.service, ask, identified)
         return None if identity is None else self._charge(ask, route, identity, done)
 
-    def _charge(
-        self, ask: Ask, route: Route, identity: Identity, done: Callable[[Admission | GatewayError], None]
-    ) -> Admission | None:
+    def _charge(self, ask: Ask, route: Route, identity: Identity, done: Done) -> Admission | None:
         subscription = self._memo.get((identity, route)) or self._subscribe(ask, route, identity)
         permits = subscription.permits
         if permits is not None and not permits(ask.method, ask.path, ask.query):
@@ -73,16 +74,25 @@ class Gate:
         if claim is None:
             return Admission(route, identity, subscription, None)
 
-        def counted(outcome: Outcome) -> None:
-            try:
-                admission = conclude(route, identity, subscription, outcome)
-            except GatewayError as error:
-                done(error)
-            else:
-                done(admission)
+        def counted(outcome: Outcome) -> Admission | None:
+            if degrades(outcome):
+                return self._degrade(route, identity, subscription, outcome, done)
+            return conclude(route, identity, subscription, outcome)
 
-        outcome = self._ledger.consume(claim, counted)
-        return None if outcome is None else conclude(route, identity, subscription, outcome)
+        outcome = self._ledger.consume(claim, handed(counted, done))
+        return None if outcome is None else counted(outcome)
+
+    def _degrade(
+        self, route: Route, identity: Identity, subscription: Subscription, first: Outcome, done: Done
+    ) -> Admission | None:
+        """Another upstream serves what is over the limit of `first`, if the limits that do not degrade let it in."""
+
+        def counted(rest: Outcome) -> Admission:
+            return degraded(route, identity, subscription, first, rest)
+
+        rest = subscription.rest
+        outcome = UNCOUNTED if rest is None else self._ledger.consume(rest, handed(counted, done))
+        return None if outcome is None else counted(outcome)
 
     def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
         application = self._directory.application(identity)
@@ -99,13 +109,33 @@ class Gate:
             Per.ACCOUNT: f"account:{application.account}",
             Per.SERVICE: f"service:{route.service.name}",
         }
-        parts = [(whose[per], some) for per, some in by_whose(charges)]
-        claim = self._ledger.claim(*parts[0], *parts[1:]) if parts else None
+        claim = self._claim(whose, charges)
+        firm = tuple(charge for charge in charges if charge.limit.over is not Over.DEGRADE)
+        rest = claim if firm == charges else self._claim(whose, firm)
         permits = self._permits.get((plan.name, route.service.name))
         note = self._note(application, plan, identity)
-        subscription = Subscription(application, plan, scope, claim, permits, note)
+        subscription = Subscription(application, plan, scope, claim, permits, note, rest)
         if application.each is not Each.ADDRESS and not any(charge.limit.per is Per.ADDRESS for charge in charges):
             if len(self._memo) >= MEMO:
                 del self._memo[next(iter(self._memo))]
             self._memo[identity, route] = subscription
         return subscription
+
+    def _claim(self, whose: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | None:
+        parts = [(whose[per], some) for per, some in by_whose(charges)]
+        return self._ledger.claim(*parts[0], *parts[1:]) if parts else None
+
+
+def handed(make: Callable[[Outcome], Admission | None], done: Done) -> Callable[[Outcome], None]:
+    """For a ledger that answers later: `done` hears what `make` makes of it, unless that is yet to come."""
+
+    def hear(outcome: Outcome) -> None:
+        try:
+            admission = make(outcome)
+        except GatewayError as error:
+            done(error)
+        else:
+            if admission is not None:
+                done(admission)
+
+    return hear

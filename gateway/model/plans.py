@@ -32,6 +32,7 @@ class Over(StrEnum):
 
     REJECT = "reject"  # 429
     ALLOW = "allow"  # counted on: the overage
+    DEGRADE = "degrade"  # served by another upstream, and not counted by this limit
 
 
 class DownMode(StrEnum):
@@ -94,6 +95,7 @@ class Limit:
     per: Per = Per.APPLICATION
     value: int
     over: Over = Over.REJECT
+    upstream: str | None = None  # of the service, that serves what is over the limit: for `degrade`
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     bins: tuple[int, ...] = ()
     down: Down = Down()  # the plan's

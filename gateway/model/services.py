@@ -92,7 +92,8 @@ class Service:
     path: str = "/"
     strip_path: bool = False
     max_body: int = MAX_BODY
-    upstream: Upstream
+    upstream: Upstream  # where requests go
+    upstreams: Mapping[str, Upstream] = field(default_factory=dict)  # others, by name
     accept: tuple[Accept, ...]
     metrics: Mapping[str, str | None] = field(default_factory=lambda: {HITS: None})  # metric → parent
     rules: tuple[Rule, ...]

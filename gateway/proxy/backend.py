@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.model import Timeouts
+from gateway.model import Service, Timeouts
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
+
+Way = Service | tuple[Service, str]  # to the default upstream of a service, or to another by name
 
 
 class Backend(Protocol):

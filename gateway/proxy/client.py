@@ -117,7 +117,12 @@ class ClientConnection(Arrival):
 
     def _admitted(self, exchange: Exchange, admission: Admission) -> None:
         exchange.admission = admission
-        self._dispatch(exchange, exchange.pools[admission.route.service])
+        service, upstream = admission.route.service, admission.upstream
+        if upstream is None:
+            self._dispatch(exchange, exchange.pools[service])
+        else:
+            exchange.reason = "degraded"
+            self._dispatch(exchange, exchange.pools[service, upstream])
 
     def _dispatch(self, exchange: Exchange, backend: Backend) -> None:
         if exchange.expect and exchange.has_body and not exchange.complete and self.transport is not None:

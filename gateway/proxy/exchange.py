@@ -12,10 +12,10 @@ from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
 from gateway.http.ratelimit import policy_of
-from gateway.model import Outcome, Route, Service
+from gateway.model import Outcome, Route
 
 if TYPE_CHECKING:
-    from gateway.proxy.backend import Answering, Backend
+    from gateway.proxy.backend import Answering, Backend, Way
     from gateway.proxy.client import ClientConnection
     from gateway.proxy.forwarding import Forwarding
 
@@ -118,7 +118,7 @@ class Exchange:
         self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
-        self.pools: Mapping[Service, Backend] = {}  # of the configuration that it is served by
+        self.pools: Mapping[Way, Backend] = {}  # of the configuration that it is served by
         self.upstream: Answering | None = None
         self.retried = False
         self.answered = False  # the answer's head is on its way

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from gateway.model import Route, Service, Upstream
+from gateway.proxy.backend import Way
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.local import App, LocalCall
 
@@ -66,7 +67,7 @@ class Pages:
         if any(not path.startswith(RESERVED) for path, _, _ in self._open):
             raise ValueError("an open page's path begins with '/.'")
         pages = [*(page for _, _, page in self._open), *checked]
-        self.backends: Mapping[Service, Page] = {page.service: page for page in pages}
+        self.backends: Mapping[Way, Page] = {page.service: page for page in pages}
 
     def find(self, host: bytes, path: bytes) -> Page | None:
         """The open page of a request; asked for paths that are RESERVED alone."""

@@ -11,9 +11,9 @@ from math import inf
 from gateway.errors import GatewayError
 from gateway.gate import Gate
 from gateway.http.peer import Network, is_among
-from gateway.model import ClientLimits, ClientTimeouts, Service
+from gateway.model import ClientLimits, ClientTimeouts
 from gateway.proxy.arrival import Arrival
-from gateway.proxy.backend import Backend
+from gateway.proxy.backend import Backend, Way
 from gateway.proxy.client import ClientConnection
 from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
@@ -33,7 +33,7 @@ class Server:
     def __init__(
         self,
         gate: Gate,
-        pools: Mapping[Service, Pool],
+        pools: Mapping[Way, Pool],
         record: Callable[[Exchange], None],
         timeouts: ClientTimeouts | None = None,
         limits: ClientLimits | None = None,
@@ -41,7 +41,7 @@ class Server:
     ) -> None:
         """`record` gets each exchange once, after its last byte, also on failure."""
         self.gate = gate
-        self.pools: Mapping[Service, Backend] = {**pools, **pages.backends}
+        self.pools: Mapping[Way, Backend] = {**pools, **pages.backends}
         self.pages = pages
         self.record = record
         self.timeouts = timeouts or ClientTimeouts()
@@ -74,7 +74,7 @@ class Server:
         """Takes no more connections from it, and closes it; those that are open go on."""
         self._listeners.pop(sock).close()
 
-    def swap(self, gate: Gate, pools: Mapping[Service, Pool], pages: Pages = NO_PAGES) -> None:
+    def swap(self, gate: Gate, pools: Mapping[Way, Pool], pages: Pages = NO_PAGES) -> None:
         """For all requests from now on. Pools that are not among the new ones keep no connection."""
         left = set(self.pools.values()).difference(pools.values())
         self.gate, self.pools, self.pages = gate, {**pools, **pages.backends}, pages

@@ -64,7 +64,7 @@ def told(scope: str, account: Account) -> dict[str, Any]:
         **units._asdict(),
         "remaining": max(0, most - units.spent),
         "percent": units.spent * 100 // most if most else None,
-        "refuses": limit.over is not Over.ALLOW,
+        "refuses": limit.over not in (Over.ALLOW, Over.DEGRADE),
         "window": {"start": written(here.start), "end": end},
         "resets_at": end,
     }

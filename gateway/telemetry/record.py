@@ -55,7 +55,7 @@ class Record(Protocol):
 
     @property
     def reason(self) -> str:
-        """ "ok", a refusal's code, "client_abort" …: a fixed set, it labels a metric."""
+        """ "ok", "degraded", a refusal's code, "client_abort" …: a fixed set, it labels a metric."""
 
     @property
     def bytes_in(self) -> int: ...

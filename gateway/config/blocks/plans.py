@@ -12,6 +12,7 @@ from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
+from gateway.config.blocks.over import Behaviour
 from gateway.config.blocks.rules import PathPattern
 from gateway.config.blocks.scalar import Json, one_of
 from gateway.config.problems import Complaint
@@ -35,7 +36,7 @@ class Plan(Block):
     """By service, what of it is open; whatever has a rule if left out."""
     limits: dict[of.Metered, Some[Limit]] = Field(default_factory=dict)
     """By metric: over all services of the plan together, or as `service.metric` for one of them."""
-    over: OverLimit = Over.REJECT
+    over: OverLimit = Behaviour(Over.REJECT)
     """What happens over its limits, unless a limit says otherwise."""
     ledger_down: Annotated[LedgerDown | Down, WORD] = Down()
     """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each

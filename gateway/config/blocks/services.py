@@ -121,8 +121,10 @@ class Service(Block):
     """Whether the upstream sees paths without `path`."""
     max_body: sizes.Body | None = None
     """The body of a request; gateway.limits.body if left out."""
-    upstream: Upstream
+    upstream: Upstream | None = None
     """Where the requests go."""
+    upstreams: Annotated[Named[Upstream], Field(min_length=1)] | None = None
+    """Several, by name, instead: the first is where requests go, others are for limits that degrade to them."""
     accept: Some[AcceptLine]
     """Credentials; the first line whose credentials are all present holds."""
     metrics: Named[Metric] = Field(default_factory=dict)
@@ -134,7 +136,15 @@ class Service(Block):
     it ends with `$`."""
 
     later: ClassVar = {
-        "upstreams": "use upstream",
         "policies": "leave it out",
         "charge": "leave it out: every admitted request is charged",
     }
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Self:
+        given = self._given("upstream", "upstreams")
+        if not given:
+            raise Complaint("says nowhere where its requests go (upstream upstreams)")
+        if len(given) > 1:
+            raise Complaint("is beside upstream, which is the same for one; keep one of them", at=("upstreams",))
+        return self

@@ -6,17 +6,34 @@ from collections.abc import Iterator
 
 from gateway import model
 from gateway.config.blocks.limits import ServiceLimit
+from gateway.config.blocks.over import Behaviour, behaviour_of
 from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint, instead
 from gateway.model import Down, DownMode, Over, Per
 
+REJECT = Behaviour(Over.REJECT)
 
-def over_of(item: ServiceLimit, default: Over) -> Over:
+
+def over_of(item: ServiceLimit, default: Behaviour) -> Behaviour:
     """What happens over a limit, where nothing is said: `default`."""
     if item.shadow:
-        return Over.ALLOW
-    return (item.over or default) if item.limit[0] else Over.REJECT
+        return Behaviour(Over.ALLOW)
+    if not item.limit[0]:
+        return REJECT
+    return default if item.over is None else behaviour_of(item.over)
+
+
+def check_upstream(name: str, service: str, block: Service, where: Where, context: Context) -> None:
+    """One that limits degrade to is the service's, and not the one that serves anyway."""
+    known = tuple(block.upstreams or ())
+    if name not in known:
+        cure = instead(name, known) if known else "; name several in its upstreams"
+        text = f"is not an upstream of the service '{service}'{cure}"
+        context.complain(where, Complaint(text, shown=name))
+    elif name == known[0]:
+        text = f"is where all requests to the service '{service}' go, as the first of its upstreams; name another"
+        context.complain(where, Complaint(text, shown=name))
 
 
 def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limit]:
@@ -27,6 +44,7 @@ def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limi
     for metric, items in block.limits.items():
         for item in items:
             value, period = item.limit
+            over = over_of(item, REJECT)
             yield model.Limit(
                 plan=model.NO_PLAN,
                 service=name,
@@ -35,7 +53,8 @@ def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limi
                 zone=item.time_zone,
                 per=Per.SERVICE,
                 value=value,
-                over=over_of(item, Over.REJECT),
+                over=over.over,
+                upstream=over.upstream,
                 shadow=item.shadow,
                 down=apart,
             )
@@ -51,6 +70,9 @@ def check_service_limits(name: str, block: Service, context: Context) -> None:
             context.complain(where, Complaint(text, metric, on_key=True))
         seen: dict[tuple[str, str], Where] = {}
         for position, item in enumerate(items):
+            over = over_of(item, REJECT)
+            if over.upstream is not None:
+                check_upstream(over.upstream, name, block, (*where, position, "over", "degrade"), context)
             first = seen.setdefault((item.limit[1], item.time_zone), (*where, position))
             if first != (*where, position):
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period and time zone"

@@ -7,11 +7,12 @@ from itertools import chain
 
 from gateway import model
 from gateway.config.blocks.limits import Limit
+from gateway.config.blocks.over import behaviour_of
 from gateway.config.blocks.plans import Plan
 from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
 from gateway.config.build.extends import Whole, counts_as
-from gateway.config.build.limits import over_of, service_limits
+from gateway.config.build.limits import check_upstream, over_of, service_limits
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
 from gateway.model import DownMode, Over, Period
@@ -28,6 +29,7 @@ def plan(whole: Whole, services: Mapping[str, Service], context: Context) -> mod
     _check_allow(whole, services, (*where, "allow"), context)
     limits = tuple(_limits(whole, context))
     _check_bins(written, limits, where, context)
+    _check_upstreams(whole, services, context)
     down = _down(block)
     theirs = [service_limits(service, services[service], down) for service in whole.services if service in services]
     return model.Plan(
@@ -74,8 +76,8 @@ def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
 
 def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
     value, period = item.limit
-    over = over_of(item, block.over)
-    bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over is Over.ALLOW)
+    over = over_of(item, behaviour_of(block.over))
+    bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over.over is Over.ALLOW)
     return model.Limit(
         plan=plan,
         service=service or None,
@@ -84,11 +86,29 @@ def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> mo
         zone=item.time_zone,
         per=item.per,
         value=value,
-        over=over,
+        over=over.over,
+        upstream=over.upstream,
         shadow=item.shadow,
         bins=tuple(bins) if value else (),
         down=_down(block),
     )
+
+
+def _check_upstreams(whole: Whole, services: Mapping[str, Service], context: Context) -> None:
+    """Each service that a limit is over has the upstream that serves what is over the limit."""
+    places: dict[tuple[str, str], Where] = {}
+    own = "over" if "over" in whole.written.model_fields_set else "extends"
+    for key, items in whole.block.limits.items():
+        service = key.rpartition(".")[0]
+        for position, item in enumerate(items):
+            over = over_of(item, behaviour_of(whole.block.over))
+            at = whole.at(key, position) if item.over is not None else ("plans", whole.name, own)
+            where = at if at[-1] == "extends" else (*at, "over", "degrade") if item.over else (*at, "degrade")
+            for name in [service] if service else whole.services:
+                if over.upstream is not None and name in services:
+                    places.setdefault((name, over.upstream), where)
+    for (name, upstream), where in places.items():
+        check_upstream(upstream, name, services[name], where, context)
 
 
 def _down(block: Plan) -> model.Down:

@@ -51,13 +51,15 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
     check_service_limits(name, block, context)
     for position, rule in enumerate(block.rules):
         refuse_dead(rule.pattern, name, block, (*where, "rules", position, rule.key), context, on_key=True)
+    first, *others = _upstreams(name, block, context).items()
     return model.Service(
         name=name,
         hosts=tuple(dict.fromkeys(block.hosts or ())),
         path=block.path,
         strip_path=block.strip_path,
         max_body=max_body if block.max_body is None else block.max_body,
-        upstream=_upstream(name, block.upstream, context),
+        upstream=first[1],
+        upstreams=dict(others),
         accept=_accept(block.accept, (*where, "accept"), context),
         metrics={model.HITS: None} | {metric: of.parent for metric, of in block.metrics.items()},
         rules=tuple(
@@ -96,12 +98,24 @@ def _ancestors(metric: str, block: Service) -> list[str]:
     return found
 
 
-def _upstream(name: str, block: Upstream, context: Context) -> model.Upstream:
+def _upstreams(service: str, block: Service, context: Context) -> dict[str, model.Upstream]:
+    """By name, the default one first. In logs and metrics that has the service's name, others are `SERVICE.NAME`."""
+    where: Where = ("services", service)
+    if block.upstreams is None:
+        assert block.upstream is not None
+        return {"": _upstream(service, block.upstream, (*where, "upstream"), context)}
+    return {
+        name: _upstream(f"{service}.{name}" if place else service, one, (*where, "upstreams", name), context)
+        for place, (name, one) in enumerate(block.upstreams.items())
+    }
+
+
+def _upstream(name: str, block: Upstream, where: Where, context: Context) -> model.Upstream:
     timeouts = block.timeouts
     return model.Upstream(
         name=name,
         targets=tuple(block.targets),
-        tls=_tls(block.tls, ("services", name, "upstream", "tls"), context) if block.tls else model.ClientTls(),
+        tls=_tls(block.tls, (*where, "tls"), context) if block.tls else model.ClientTls(),
         timeouts=model.Timeouts(connect=timeouts.connect, response=timeouts.response, idle=timeouts.idle),
     )
 
