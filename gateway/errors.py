@@ -14,6 +14,7 @@ class GatewayError(Exception):
     application: str | None = None  # whose request it was, where that is known
     plan: str | None = None
     retry_after: int | None = None  # seconds, where trying again may help
+    challenges: tuple[str, ...] = ()  # values of WWW-Authenticate, where other credentials may help
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:
         super().__init__(detail)
@@ -83,7 +84,7 @@ class FieldsTooLarge(GatewayError):
 
 
 class Unauthorized(GatewayError):
-    """Credentials are missing, invalid or expired. `challenges` are values of WWW-Authenticate."""
+    """Credentials are missing, invalid or expired."""
 
     status = 401
     code = "credentials_invalid"
@@ -102,11 +103,18 @@ class Forbidden(GatewayError):
     title = "Forbidden"
 
     def __init__(
-        self, detail: str = "", *, code: str | None = None, application: str | None = None, plan: str | None = None
+        self,
+        detail: str = "",
+        *,
+        code: str | None = None,
+        application: str | None = None,
+        plan: str | None = None,
+        challenges: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail, code=code)
         self.application = application
         self.plan = plan
+        self.challenges = challenges
 
 
 class NotFound(GatewayError):

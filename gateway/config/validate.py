@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -112,6 +112,8 @@ def _inside(annotation: Any, part: str | int) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, Block):
         field = annotation.model_fields.get(str(part))
         return field.annotation if field is not None else None
+    if hasattr(annotation, "_fields"):
+        return get_type_hints(annotation).get(str(part))
     return get_args(annotation)[-1] if get_args(annotation) else None
 
 

@@ -15,7 +15,7 @@ from gateway.process.changes import fixed_changes
 
 SECTIONS = frozenset({"providers", "channels", "services", "plans", "accounts", "applications"})
 ELSEWHERE = ("kind", "url", "nodes", "service", "database", "prefix")  # where in a store counters are
-LISTS = ("client_ids", "api_keys", "roles")
+LISTS = ("client_ids", "api_keys")
 PLAIN = frozenset({"name", "plans", *LISTS})
 
 
@@ -144,4 +144,4 @@ def _notes(before: Config, after: Config) -> Iterator[str]:
 
 
 def _matching(config: Config) -> list[str]:
-    return [app.name for app in config.applications.values() if app.roles]
+    return [app.name for app in config.applications.values() if app.match is not None]

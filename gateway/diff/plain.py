@@ -103,7 +103,9 @@ def _rules(name: str, rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str,
     usages: dict[str, list[str]] = {}
     for rule in rules:
         usage = ", ".join(f"{amount} {metric}" for metric, amount in rule.usage.items())
-        usages.setdefault(f"{rule.method} {rule.pattern}", []).append(f"{usage}, last" if rule.last else usage)
+        require = f", for {words(rule.require)}" if rule.require is not None else ""
+        last = ", last" if rule.last else ""
+        usages.setdefault(f"{rule.method} {rule.pattern}", []).append(f"{usage}{last}{require}")
     yield from ((f"{name}: {rule}", ("; ".join(usage), False)) for rule, usage in usages.items())
     if any(rule.last for rule in rules):
         yield f"{ORDER}{name}", (THEN.join(f"{rule.method} {rule.pattern}" for rule in rules), False)

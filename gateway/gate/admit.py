@@ -6,15 +6,16 @@ request costs no task. Refusals are raised at once, and handed to the callback l
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unauthorized
 from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades
 from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, scope_of
-from gateway.gate.conditions import outside_plan, require_live
+from gateway.gate.conditions import outside_plan, require_all, require_live, requirements
 from gateway.gate.protocols import Ask, Claim, Ledger, Passport, Permits, Router
-from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Route, Verdict
+from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Require, Route, Verdict
 
 UNCOUNTED = Outcome(Verdict.GRANTED)
 Done = Callable[[Admission | GatewayError], None]
@@ -33,15 +34,18 @@ class Gate:
         ledger: Ledger,
         permits: Mapping[tuple[str, str], Permits],
         note: Callable[[Application, Plan, Identity], bytes],
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
-        subscription for the server."""
+        subscription for the server. `clock` in Unix seconds."""
         self._directory = Directory(config)
         self._router = router
         self._passport = passport
         self._ledger = ledger
         self._permits = permits
         self._note = note
+        self._clock = clock
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
 
     def route(self, ask: Ask) -> Route:
@@ -98,6 +102,9 @@ class Gate:
         application = self._directory.application(identity)
         require_live(application)
         plan = self._directory.plan(application, route.service)
+        requires = requirements(route, plan)
+        if requires:
+            self._require(requires, route, application, plan, identity)
         scope = scope_of(application, identity, ask)
         charges = charges_of(plan, route)
         if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
@@ -115,7 +122,8 @@ class Gate:
         permits = self._permits.get((plan.name, route.service.name))
         note = self._note(application, plan, identity)
         subscription = Subscription(application, plan, scope, claim, permits, note, rest)
-        if application.each is not Each.ADDRESS and not any(charge.limit.per is Per.ADDRESS for charge in charges):
+        by_address = application.each is Each.ADDRESS or any(charge.limit.per is Per.ADDRESS for charge in charges)
+        if not by_address and all(require.max_age is None for require in requires):
             if len(self._memo) >= MEMO:
                 del self._memo[next(iter(self._memo))]
             self._memo[identity, route] = subscription
@@ -124,6 +132,18 @@ class Gate:
     def _claim(self, whose: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | None:
         parts = [(whose[per], some) for per, some in by_whose(charges)]
         return self._ledger.claim(*parts[0], *parts[1:]) if parts else None
+
+    def _require(
+        self, requires: tuple[Require, ...], route: Route, application: Application, plan: Plan, identity: Identity
+    ) -> None:
+        """Raises what refuses, with whose request it was. Who came without credentials is asked for some."""
+        try:
+            if not identity.subject and (challenges := self._passport.challenges(route.service)):
+                raise Unauthorized("credentials are required", code="credentials_missing", challenges=challenges)
+            require_all(requires, identity, route.service.name, self._clock())
+        except GatewayError as error:
+            error.application, error.plan = application.name, plan.name
+            raise
 
 
 def handed(make: Callable[[Outcome], Admission | None], done: Done) -> Callable[[Outcome], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import Forbidden
+from gateway.gate.conditions import meets
 from gateway.model import Application, Config, Identity, Plan, Service
 
 
@@ -13,7 +14,7 @@ class Directory:
         self._applications = config.applications
         self._plans = config.plans
         self._by_client = {c: app for app in config.applications.values() for c in app.client_ids}
-        self._by_roles = [app for app in config.applications.values() if app.roles]
+        self._by_match = [(app, app.match) for app in config.applications.values() if app.match is not None]
 
     def application(self, identity: Identity) -> Application:
         """By key, then client id, then `match` in order; raises Forbidden."""
@@ -23,7 +24,7 @@ class Directory:
             raise Forbidden("the credentials belong to different applications", code="credentials_differ")
         found = by_key or by_client
         if found is None:
-            found = next((app for app in self._by_roles if not identity.roles.isdisjoint(app.roles)), None)
+            found = next((app for app, match in self._by_match if meets(match, identity)), None)
         if found is None:
             raise Forbidden("no application is registered for these credentials", code="no_application")
         return found

@@ -35,6 +35,9 @@ class Passport(Protocol):
     def identify(self, service: Service, ask: Ask, done: Callable[[Identity | GatewayError], None]) -> Identity | None:
         """Who asks; None: `done` hears it later, exactly once. Raises Unauthorized, BadRequest or Unavailable."""
 
+    def challenges(self, service: Service) -> tuple[str, ...]:
+        """What those are offered who came without credentials where some are needed; empty: none is taken."""
+
 
 Claim = Any  # a ledger's own handle: a scope and what one request of a kind costs its limits
 

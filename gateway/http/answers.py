@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, HttpsRequired, OverLimit, Unauthorized
+from gateway.errors import GatewayError, HttpsRequired, OverLimit
 from gateway.http.ratelimit import limit_fields
 
 STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
@@ -61,8 +61,9 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
 
 
 def extra_fields(error: GatewayError, now: float) -> list[bytes]:
-    """WWW-Authenticate for 401, RateLimit for a limit, Location for a redirect, Retry-After where waiting may help."""
-    if isinstance(error, Unauthorized):
+    """WWW-Authenticate where other credentials may help, Retry-After where waiting may; RateLimit for a limit, Location
+    for a redirect."""
+    if error.challenges:
         return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, HttpsRequired):
         return [b"location: %b\r\n" % error.location.encode("ascii")]

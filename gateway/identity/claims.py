@@ -108,6 +108,8 @@ def identity_of(claims: dict[str, Any], provider: str) -> Identity:
         subject=claims["sub"],
         client_id=claims.get("azp", claims.get("client_id")),
         roles=frozenset(_roles(claims)),
+        groups=frozenset(_texts(claims.get("groups"))),
+        scopes=frozenset(_scopes(claims)),
         issuer=claims["iss"],
         expires=float(claims["exp"]),
         claims=claims,
@@ -127,9 +129,18 @@ def _roles(claims: dict[str, Any]) -> list[str]:
     return roles
 
 
+def _scopes(claims: dict[str, Any]) -> list[str]:
+    """`scope` is a list in one text (RFC 8693 4.2); other providers' `scp` may be a list."""
+    value = claims.get("scope", claims.get("scp"))
+    return value.split() if isinstance(value, str) else _texts(value)
+
+
+def _texts(value: object) -> list[str]:
+    """A list of texts; any other shape has none."""
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else []
+
+
 def _names(access: object) -> list[str]:
     """The roles of `{"roles": […]}`; any other shape has none."""
     roles = access.get("roles") if isinstance(access, dict) else None
-    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
-        return []
-    return [role for role in roles if ":" not in role]
+    return [role for role in _texts(roles) if ":" not in role]

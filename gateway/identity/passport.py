@@ -109,6 +109,10 @@ class Passport:
         except Invalid as error:
             raise self._refusal(desk, ask, error) from error
 
+    def challenges(self, service: Service) -> tuple[str, ...]:
+        """What a service offers to those who come without credentials; empty: it takes none."""
+        return (self._desks.get(service) or self._open(service)).challenges.missing()
+
     def _identify(self, desk: Desk, ask: Ask, done: Done) -> Identity | None:
         presented = [(verifier, found) for verifier in desk.verifiers if (found := verifier.present(ask)) is not None]
         if not presented and desk.anonymous is not None and not ask.header(b"authorization"):

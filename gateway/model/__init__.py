@@ -14,6 +14,7 @@ from gateway.model.clients import (
     Rate,
     ServerTls,
 )
+from gateway.model.conditions import ANY_VALUE, Require
 from gateway.model.identities import ASYMMETRIC, Identity, Oidc
 from gateway.model.keys import ApiKey
 from gateway.model.plans import (
@@ -48,6 +49,7 @@ from gateway.model.services import (
 from gateway.model.whole import Config, Store
 
 __all__ = [
+    "ANY_VALUE",
     "ASYMMETRIC",
     "HITS",
     "MAX_BODY",
@@ -82,6 +84,7 @@ __all__ = [
     "Period",
     "Plan",
     "Rate",
+    "Require",
     "Route",
     "Rule",
     "ServerTls",

@@ -30,6 +30,8 @@ class Identity:
     client_id: str | None = None
     application: str | None = None  # named by an API key
     roles: frozenset[str] = frozenset()  # realm roles, and a client's as `client:role`
+    groups: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()
     issuer: str | None = None
     expires: float = float("inf")  # Unix seconds
     claims: Mapping[str, Any] = field(default_factory=dict)

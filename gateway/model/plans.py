@@ -8,6 +8,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import NamedTuple
 
+from gateway.model.conditions import Require
 from gateway.model.keys import ApiKey
 
 HITS = "hits"  # 3scale's built-in metric: every service has it
@@ -134,6 +135,7 @@ class Plan:
     allow: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # absent service: all that has a rule
     limits: tuple[Limit, ...] = ()
     down: Down = Down()
+    require: Require | None = None
     channels: tuple[str, ...] = ()  # where its alerts go, besides the log
 
 
@@ -147,13 +149,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
-    """A client under plans, known by keys, client ids or (`roles`) by what its token says."""
+    """A client under plans, known by keys, client ids or (`match`) by what its token says."""
 
     name: str
     plans: tuple[str, ...]
     account: str | None = None
     client_ids: tuple[str, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
-    roles: tuple[str, ...] = ()  # any of these matches
+    match: Require | None = None
     each: Each = Each.SHARED
     state: State = State.LIVE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from gateway.model.conditions import Require
 from gateway.model.plans import DownMode, Limit
 from gateway.model.services import Service
 
@@ -16,12 +17,13 @@ class Route:
     """A service and the usage of one combination of its rules, shared by all requests that match it.
 
     `usage` is rolled up: a metric's amount is in each of its ancestors too. `template` names the patterns
-    that matched, for logs.
+    that matched, for logs. `requires` is what the service and those rules ask of an identity.
     """
 
     service: Service
     usage: Mapping[str, int]
     template: str
+    requires: tuple[Require, ...] = ()
 
 
 class Charge(NamedTuple):

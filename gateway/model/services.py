@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.model.conditions import Require
 from gateway.model.plans import HITS
 
 MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
@@ -62,6 +63,7 @@ class Rule:
     pattern: str
     usage: Mapping[str, int]
     last: bool = False
+    require: Require | None = None
 
 
 class KeyPlace(NamedTuple):
@@ -97,3 +99,4 @@ class Service:
     accept: tuple[Accept, ...]
     metrics: Mapping[str, str | None] = field(default_factory=lambda: {HITS: None})  # metric → parent
     rules: tuple[Rule, ...]
+    require: Require | None = None

@@ -81,7 +81,11 @@ class Router:
     def _require_same(self, route: Route, method: bytes, host: bytes, bare: bytes, query: bytes) -> None:
         found = self._find(host, bare + b"/")
         other = found.route(method, bare, query) if found is not None else None
-        if other is None or other.service is not route.service or other.usage != route.usage:
+        if other is None or (other.service, other.usage, other.requires) != (
+            route.service,
+            route.usage,
+            route.requires,
+        ):
             raise BadRequest("the path's parameters (';…') change which mapping rules match")
 
 
@@ -161,7 +165,9 @@ def _route(service: Service, counted: int) -> Route:
     for rule in rules:
         for metric, delta in rule.usage.items():
             _add(usage, service.metrics, metric, delta)
-    return Route(service, usage, ", ".join(rule.pattern for rule in rules))
+    asked = (service.require, *(rule.require for rule in rules))
+    requires = tuple(require for require in asked if require is not None)
+    return Route(service, usage, ", ".join(rule.pattern for rule in rules), requires)
 
 
 def _add(usage: dict[str, int], parents: Mapping[str, str | None], metric: str, delta: int) -> None:

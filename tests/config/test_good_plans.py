@@ -40,6 +40,7 @@ from gateway.model import (
     Period,
     Plan,
     Rate,
+    Require,
     Rule,
     ServerTls,
     Service,
@@ -500,8 +501,24 @@ def test_applications(config: Config) -> None:
             api_keys=(ApiKey("sha256:" + "a" * 64),),
             state=State.SUSPENDED,
         ),
-        "customers": Application(name="customers", plans=("free",), roles=("customer", "shop:buyer"), each=Each.CLIENT),
+        "customers": Application(
+            name="customers", plans=("free",), match=Require(roles=("customer", "shop:buyer")), each=Each.CLIENT
+        ),
     }
+
+
+def test_what_a_token_must_say(write: Write) -> None:
+    rule = "{GET /: hits, require: {acr: [gold], max_age: 5m}}"
+    claims = "{tenant: acme, address.country: [DE, AT], verified: true}"
+    service = f"{{require: {{scopes: [openid]}}, rules: [{rule}], {SERVICE[1:].replace(', rules: [ANY /: hits]', '')}"
+    plan = f"{{services: [orders], require: {{roles: [a, 'shop:b'], groups: [/staff], claims: {claims}}}}}"
+    config = load(write(f"services: {{orders: {service}}}\nplans: {{gold: {plan}, more: {{extends: gold}}}}"))
+    orders, gold = config.services["orders"], config.plans["gold"]
+    assert orders.require == Require(scopes=("openid",))
+    assert orders.rules[0].require == Require(acr=("gold",), max_age=300.0)
+    wanted = {"tenant": ("acme",), "address.country": ("DE", "AT"), "verified": ("true",)}
+    assert gold.require == Require(roles=("a", "shop:b"), groups=("/staff",), claims=wanted)
+    assert config.plans["more"].require == gold.require
 
 
 def test_what_the_gateway_does_when_told_nothing(write: Write, place: Path) -> None:

@@ -24,6 +24,7 @@ from gateway.model import (
     Per,
     Period,
     Plan,
+    Require,
     Rule,
     Service,
     State,
@@ -49,7 +50,7 @@ GOLD = Plan(name="gold", services=("orders",), limits=(Limit(plan="gold", period
 FREE = Plan(name="free", services=("orders",), limits=(Limit(plan="free", period=Period.ETERNITY, value=1),))
 OTHER = Plan(name="other", services=("stock",))
 MOBILE = Application(name="mobile", plans=("gold",), client_ids=("mobile-app",))
-CUSTOMERS = Application(name="customers", plans=("free",), roles=("customer",), each=Each.CLIENT)
+CUSTOMERS = Application(name="customers", plans=("free",), match=Require(roles=("customer",)), each=Each.CLIENT)
 
 ALICE = Identity(subject="alice", client_id="mobile-app")
 SHOP = Identity(subject="s", client_id="shop-app", roles=frozenset({"customer"}))
@@ -122,7 +123,7 @@ def refusal(at: Gate, request: Request | None = None) -> GatewayError:
 
 def test_an_application_is_found_by_key_then_client_then_roles_in_order() -> None:
     keyed = Application(name="keyed", plans=("gold",))
-    late = Application(name="late", plans=("free",), roles=("customer",))
+    late = Application(name="late", plans=("free",), match=Require(roles=("customer",)))
     everyone = (MOBILE, keyed, CUSTOMERS, late)
     assert scope(gate(Identity(subject="k", application="keyed", client_id="unknown"), *everyone)) == "keyed"
     assert scope(gate(replace(ALICE, roles=frozenset({"customer"})), *everyone)) == "mobile"

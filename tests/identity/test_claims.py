@@ -66,3 +66,25 @@ def test_malformed_roles_are_no_roles(access):
     claims = {**BASE, "realm_access": access, "resource_access": {"orders": access}}
     assert identity_of(claims, "keycloak").roles == frozenset()
     assert identity_of({**BASE, "resource_access": access}, "keycloak").roles == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "openid orders:read"}, {"openid", "orders:read"}),
+        ({"scope": ["openid", "orders:read"]}, {"openid", "orders:read"}),
+        ({"scp": ["orders:read"]}, {"orders:read"}),
+        ({"scope": "openid", "scp": "orders:read"}, {"openid"}),
+        ({"scope": 7}, set()),
+        ({"scope": ["openid", 7]}, set()),
+        ({"scope": {"openid": True}}, set()),
+        ({}, set()),
+    ],
+)
+def test_scopes_are_those_of_scope_or_scp(claims, scopes):
+    assert identity_of({**BASE, **claims}, "keycloak").scopes == scopes
+
+
+@pytest.mark.parametrize(("groups", "found"), [(["/staff"], {"/staff"}), ("/staff", set()), ([7], set()), ({}, set())])
+def test_groups_are_a_list(groups, found):
+    assert identity_of({**BASE, "groups": groups}, "keycloak").groups == found

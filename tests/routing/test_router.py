@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest, NotFound
-from gateway.model import HITS, Accept, Pattern, Route, Rule, Service, Target, Upstream
+from gateway.model import HITS, Accept, Pattern, Require, Route, Rule, Service, Target, Upstream
 from gateway.routing.patterns import parse
 from gateway.routing.router import compile_permits, compile_router
 
@@ -136,6 +136,27 @@ def test_path_parameters_cannot_dodge_a_rule(service: MakeService, rule: MakeRul
     router = compile_router([service("POST /", "POST /orders/", "POST /orders$", rule("POST /orders/bulk$", hits=10))])
     with pytest.raises(BadRequest, match="path's parameters"):
         ask(router, f"POST {target}")
+
+
+def test_path_parameters_cannot_dodge_a_condition(service: MakeService, ask: Ask) -> None:
+    """Though they would change nothing of what is counted."""
+    admins = Rule(method="GET", pattern="/orders/admin$", usage={HITS: 0}, require=Require(roles=("admin",)))
+    router = compile_router([service(admins, "GET /orders")])
+    with pytest.raises(BadRequest, match="path's parameters"):
+        ask(router, "GET /orders/admin;x")
+
+
+def test_a_route_asks_what_its_service_and_all_its_rules_ask(service: MakeService, ask: Ask) -> None:
+    admin, writer = Require(roles=("admin",)), Require(scopes=("orders:write",))
+    rules = [
+        Rule(method="ANY", pattern="/orders", usage={HITS: 1}, require=admin),
+        Rule(method="POST", pattern="/orders", usage={HITS: 1}, require=writer),
+        Rule(method="GET", pattern="/", usage={HITS: 1}),
+    ]
+    router = compile_router([service(*rules)])
+    assert ask(router, "GET /").requires == ()
+    assert ask(router, "GET /orders").requires == (admin,)
+    assert ask(router, "POST /orders").requires == (admin, writer)
 
 
 def test_path_parameters_pass_where_they_change_nothing(service: MakeService, ask: Ask) -> None:

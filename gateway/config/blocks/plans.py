@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema
 
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.conditions import Match, Require
 from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
@@ -37,6 +38,8 @@ class Plan(Block):
     limits: dict[of.Metered, Some[Limit]] = Field(default_factory=dict)
     """By metric: over all services of the plan together, or as `service.metric` for one of them."""
     over: OverLimit = Behaviour(Over.REJECT)
+    require: Require | None = None
+    """What a token must say of its user and client."""
     """What happens over its limits, unless a limit says otherwise."""
     ledger_down: Annotated[LedgerDown | Down, WORD] = Down()
     """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each
@@ -65,11 +68,6 @@ class Contact(Block):
 class Account(Block):
     contact: Contact = Contact()
     """Who owns applications."""
-
-
-class Match(Block):
-    roles: Some[of.Text]
-    """Roles in the token, any of them; `client:role` for a client's own."""
 
 
 class Application(Block):

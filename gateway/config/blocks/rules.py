@@ -1,20 +1,23 @@
-"""How mapping rules are read: `GET /orders: hits`, `POST /bulk: {writes: 10}`, with `last: true` beside the pattern."""
+"""How mapping rules are read: `GET /orders: hits`, `POST /bulk: {writes: 10}`; beside the pattern may be `last: true`
+and `require`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Annotated, NamedTuple
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.scalar import Json, Scalar, number
 from gateway.config.blocks.scalars import FLAG, GREATEST, METRIC, NAME
 from gateway.config.problems import Complaint, instead, kind
 from gateway.model import Pattern
 from gateway.routing.patterns import METHODS, parse
 
-LAST = "last"
+LAST, REQUIRE = "last", "require"
+BESIDE = (LAST, REQUIRE)
 _PATTERN = f"^({'|'.join(METHODS)}) /"
 _AMOUNT = replace(number(1, GREATEST, "a whole number from 1 to 10^15"), later=frozenset({"json"}))
 
@@ -48,20 +51,23 @@ class RuleLine(NamedTuple):
     pattern: Pattern
     usage: dict[str, int]
     last: bool
+    require: Require | None
 
 
 class _Reader:
     """Reads a rule from its mapping, for pydantic."""
 
-    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(_rule)
+    def __get_pydantic_core_schema__(self, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        require = core_schema.typed_dict_field(handler.generate_schema(Require), required=False)
+        return core_schema.no_info_wrap_validator_function(_rule, core_schema.typed_dict_schema({REQUIRE: require}))
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> Json:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
+        require = handler.resolve_ref_schema(handler(schema))["properties"][REQUIRE]
         metric = {"type": "string", "pattern": f"^{NAME}$"}
         amounts = {"type": "object", "propertyNames": metric, "additionalProperties": {"type": "integer", "minimum": 1}}
         return {
             "type": "object",
-            "properties": {LAST: {"type": "boolean"}},
+            "properties": {LAST: {"type": "boolean"}, REQUIRE: require},
             "patternProperties": {_PATTERN: {"anyOf": [metric, amounts]}},
             "additionalProperties": False,
         }
@@ -70,7 +76,7 @@ class _Reader:
 Rule = Annotated[RuleLine, _Reader()]
 
 
-def _rule(value: object) -> RuleLine:
+def _rule(value: object, beside: ValidatorFunctionWrapHandler) -> RuleLine:
     if not isinstance(value, dict):
         raise Complaint(f"is {kind(value)}, would be a rule such as GET /orders: hits")
     key = _pattern_of(value)
@@ -78,17 +84,19 @@ def _rule(value: object) -> RuleLine:
         pattern = read_pattern(key)
     except Complaint as complaint:
         raise complaint.below(key, on_key=True) from None
-    return RuleLine(key, pattern, _usage(value[key], key), LAST in value and _flag(value[LAST]))
+    last = LAST in value and _flag(value[LAST])
+    require = beside({name: value[name] for name in (REQUIRE,) if name in value})
+    return RuleLine(key, pattern, _usage(value[key], key), last, require.get(REQUIRE))
 
 
 def _pattern_of(value: dict[str, object]) -> str:
-    keys = [name for name in value if name != LAST]
+    keys = [name for name in value if name not in BESIDE]
     if not keys:
         raise Complaint("is a rule without a pattern, would be such as GET /orders: hits")
     for name in keys[1:]:
         if " " in name:
             raise Complaint("is a second pattern; write a rule for each", name, (name,), on_key=True)
-        raise Complaint(f"is not known here{instead(name, (LAST,))}", name, (name,), on_key=True)
+        raise Complaint(f"is not known here{instead(name, BESIDE)}", name, (name,), on_key=True)
     return keys[0]
 
 

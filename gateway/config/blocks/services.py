@@ -10,6 +10,7 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.limits import ServiceLimit
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
@@ -131,6 +132,8 @@ class Service(Block):
     """What is counted besides `hits`, which is built in."""
     limits: dict[of.Name, Some[ServiceLimit]] = Field(default_factory=dict)
     """By metric: of all that is let in, whatever the plan. They protect the service."""
+    require: Require | None = None
+    """What a token must say of its user and client."""
     rules: Some[Rule]
     """Mapping rules: method, pattern and what a request uses. All that match count; a pattern is a prefix unless
     it ends with `$`."""

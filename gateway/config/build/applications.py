@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway import model
+from gateway.config.blocks.conditions import required
 from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.plans import Application, Plan
 from gateway.config.build.context import Context, Where
@@ -33,7 +34,7 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
         account=block.account,
         client_ids=tuple(block.client_ids or ()),
         api_keys=tuple(key.built for key in block.api_keys or ()),
-        roles=tuple(block.match.roles) if block.match is not None else (),
+        match=required(block.match),
         each=block.each,
         state=block.state,
     )

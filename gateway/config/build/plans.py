@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from gateway import model
+from gateway.config.blocks.conditions import required
 from gateway.config.blocks.limits import Limit
 from gateway.config.blocks.over import behaviour_of
 from gateway.config.blocks.plans import Plan
@@ -38,6 +39,7 @@ def plan(whole: Whole, services: Mapping[str, Service], context: Context) -> mod
         allow={service: tuple(patterns) for service, patterns in block.allow.items()},
         limits=(*limits, *chain(*theirs)),
         down=down,
+        require=required(block.require),
         channels=tuple(dict.fromkeys(block.alerts.to or ())),
     )
 

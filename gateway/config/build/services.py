@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from gateway import model
+from gateway.config.blocks.conditions import required
 from gateway.config.blocks.services import AcceptLine, Metric, Service, Tls, Upstream
 from gateway.config.build.context import Context, Where
 from gateway.config.build.limits import check_service_limits
@@ -63,9 +64,16 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
         accept=_accept(block.accept, (*where, "accept"), context),
         metrics={model.HITS: None} | {metric: of.parent for metric, of in block.metrics.items()},
         rules=tuple(
-            model.Rule(method=r.pattern.method, pattern=r.pattern.pattern, usage=r.usage, last=r.last)
+            model.Rule(
+                method=r.pattern.method,
+                pattern=r.pattern.pattern,
+                usage=r.usage,
+                last=r.last,
+                require=required(r.require),
+            )
             for r in block.rules
         ),
+        require=required(block.require),
     )
 
 
