@@ -122,6 +122,7 @@ def rows_of(config: Config, now: float) -> list[dict[str, object]]:
     return [
         {
             "application": application.name,
+            "kind": kind,
             "digest": key.digest,
             "name": key.name,
             "state": _state(key, now),
@@ -130,7 +131,8 @@ def rows_of(config: Config, now: float) -> list[dict[str, object]]:
             "referrers": list(key.referrers),
         }
         for application in config.applications.values()
-        for key in application.api_keys
+        for kind, keys in (("api_key", application.api_keys), ("app_key", application.app_keys))
+        for key in keys
     ]
 
 

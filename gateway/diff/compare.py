@@ -15,7 +15,7 @@ from gateway.process.changes import fixed_changes
 
 SECTIONS = frozenset({"providers", "channels", "services", "plans", "accounts", "applications"})
 ELSEWHERE = ("kind", "url", "nodes", "service", "database", "prefix")  # where in a store counters are
-LISTS = ("client_ids", "api_keys")
+LISTS = ("client_ids", "api_keys", "app_keys")
 PLAIN = frozenset({"name", "plans", *LISTS})
 
 

@@ -64,14 +64,12 @@ class ApiKeys:
         return self._held.get(sha256(key).digest())
 
     def _add(self, application: Application, key: ApiKey) -> None:
-        digest = _digest(key.digest)
+        digest = digest_of(key)
         if digest is None:
             raise ValueError(f"application {application.name}: an API key's digest is not sha256: and 64 hex digits")
         if digest in self._held:
             raise ValueError(f"application {application.name}: an API key is given twice")
-        name = application.name
-        identity = Identity(subject=f"application:{name}", application=name, proof=("api_key",))
-        self._held[digest] = Held(identity, key.digest, bounds_of(key))
+        self._held[digest] = Held(identity_of(application, "api_key"), key.digest, bounds_of(key))
 
 
 def mistyped(key: bytes) -> bool:
@@ -95,8 +93,15 @@ def _base62(number: int, length: int) -> str:
     return "".join(reversed(digits))
 
 
-def _digest(text: str) -> bytes | None:
-    kind, _, digits = text.partition(":")
+def identity_of(application: Application, *proof: str) -> Identity:
+    """What a key proves: the application, and no user."""
+    name = application.name
+    return Identity(subject=f"application:{name}", application=name, proof=proof)
+
+
+def digest_of(key: ApiKey) -> bytes | None:
+    """None: it is not written as one."""
+    kind, _, digits = key.digest.partition(":")
     try:
         digest = bytes.fromhex(digits)
     except ValueError:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from gateway.identity.api_keys import ApiKeys
+from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
 from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
@@ -64,7 +65,8 @@ class Passport:
         """
         log = log or logging.getLogger("gateway.identity")
         self._clock = clock
-        self._keys = ApiKeys(applications)
+        applications = tuple(applications)
+        self._keys, self._app_ids = ApiKeys(applications), AppIds(applications)
         known: Mapping[str, Provider] = {} if before is None else before._providers
 
         def provider(name: str, oidc: Oidc) -> Provider:
@@ -181,6 +183,8 @@ class Passport:
     def _verifiers(self, accept: tuple[Accept, ...], providers: tuple[Provider, ...]) -> tuple[Verifier, ...]:
         places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
         verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods, self._clock) for place in places]
+        apps = dict.fromkeys(line.app_id for line in accept if line.app_id is not None)
+        verifiers += [AppIdVerifier(place, self._app_ids, self._floods, self._clock) for place in apps]
         if providers:
             verifiers.append(TokenVerifier(providers, self._floods, self._clock))
         return tuple(verifiers)
@@ -201,6 +205,7 @@ def _require_line(desk: Desk, presented: set[Item]) -> None:
 def challenges_of(service: Service) -> Challenges:
     """What a service offers to those who come without credentials."""
     places = [line.api_key for line in service.accept if line.api_key is not None]
+    places += [line.app_id.id for line in service.accept if line.app_id is not None]
     return Challenges(
         service.name,
         bearer=any(line.jwt is not None for line in service.accept),

@@ -10,6 +10,8 @@ Codes are stable. Status 401 unless noted:
 | `credentials_differ` | 403: two keys that name different applications |
 | `api_key_invalid` | not a key of any application |
 | `api_key_expired` | past its `expires` |
+| `app_id_invalid` | not the id of any application |
+| `app_key_invalid` | not a key of the application that the id names |
 | `address_not_allowed` | 403: a key that is not for clients at this address |
 | `referrer_not_allowed` | 403: a key that is not for this page |
 | `token_malformed` | not a compact JWS in canonical form, or a claim of the wrong type |

@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 from gateway.errors import GatewayError
 from gateway.identity.credentials import Ask
 from gateway.identity.refusals import Invalid
-from gateway.model import Accept, Identity, KeyPlace
+from gateway.model import Accept, AppId, Identity, KeyPlace
 
-Kind = Literal["jwt", "api_key", "certificate", "sign_in"]
+Kind = Literal["jwt", "api_key", "app_id", "certificate", "sign_in"]
 Answer = Identity | Invalid | GatewayError
 
 PAIRS = 20_000  # combinations of credentials remembered
@@ -21,7 +21,7 @@ class Item(NamedTuple):
     """What an `accept` line names: a provider, or a key's place."""
 
     kind: Kind
-    name: str | KeyPlace
+    name: str | KeyPlace | AppId
 
 
 class Presented(NamedTuple):
@@ -51,6 +51,8 @@ def items_of(line: Accept) -> frozenset[Item]:
         items.append(Item("jwt", line.jwt))
     if line.api_key is not None:
         items.append(Item("api_key", line.api_key))
+    if line.app_id is not None:
+        items.append(Item("app_id", line.app_id))
     return frozenset(items)
 
 

@@ -157,5 +157,7 @@ class Application:
     client_ids: tuple[str, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()
     match: Require | None = None
+    app_id: str | None = None  # public
+    app_keys: tuple[ApiKey, ...] = ()  # any of them beside `app_id`; empty: none is asked for
     each: Each = Each.SHARED
     state: State = State.LIVE

@@ -73,6 +73,13 @@ class KeyPlace(NamedTuple):
     name: str
 
 
+class AppId(NamedTuple):
+    """Where a client puts its application's id, and its key (3scale's `app_id` and `app_key`)."""
+
+    id: KeyPlace
+    key: KeyPlace
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accept:
     """One line of `accept`: all the credentials that it names must be present together.
@@ -82,6 +89,7 @@ class Accept:
 
     jwt: str | None = None  # a provider's name
     api_key: KeyPlace | None = None
+    app_id: AppId | None = None
     anonymous: str | None = None
 
 

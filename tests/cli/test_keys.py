@@ -81,4 +81,4 @@ def test_the_keys_of_the_plans_and_whose_they_are(gateway: Run, plans: Path) -> 
     assert mobile.split() == ["mobile", "sha256:9f86d081884c…", "valid", "never"]
     assert web.split()[2:] == ["ci", "expired", "2020-01-01T00:00Z", "10.0.0.0/8,", "https://*.example.com"]
     (row,) = json.loads(gateway("keys", "ls", "plans", "-a", "web", "-o", "json").stdout)
-    assert row["digest"] == made["digest"]
+    assert (row["kind"], row["digest"]) == ("api_key", made["digest"])

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.errors import GatewayError
 from gateway.identity.passport import Passport
-from gateway.model import Accept, Application, Identity, KeyPlace, Oidc, Rate, Service, Target, Upstream
+from gateway.model import Accept, AppId, Application, Identity, KeyPlace, Oidc, Rate, Service, Target, Upstream
 
 NOW = 1_800_000_000.0
 
@@ -254,8 +254,15 @@ def service() -> Callable[..., Service]:
     return make
 
 
-def _accept(jwt: str | None = None, api_key: tuple[str, str] | None = None, anonymous: str | None = None) -> Accept:
-    return Accept(jwt=jwt, api_key=KeyPlace(*api_key) if api_key else None, anonymous=anonymous)
+def _accept(
+    jwt: str | None = None,
+    api_key: tuple[str, str] | None = None,
+    app_id: tuple[tuple[str, str], tuple[str, str]] | None = None,
+    anonymous: str | None = None,
+) -> Accept:
+    key = KeyPlace(*api_key) if api_key else None
+    app = AppId(KeyPlace(*app_id[0]), KeyPlace(*app_id[1])) if app_id else None
+    return Accept(jwt=jwt, api_key=key, app_id=app, anonymous=anonymous)
 
 
 @pytest.fixture

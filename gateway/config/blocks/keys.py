@@ -11,10 +11,10 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, OneOrSome
 from gateway.config.blocks.moments import Moment
-from gateway.config.blocks.scalar import Scalar
+from gateway.config.blocks.scalar import Scalar, matching
 from gateway.model import ApiKey
 
-REFERRERS = 5  # as 3scale
+REFERRERS = APP_KEYS = 5  # as 3scale
 
 _LABELS = r"[A-Za-z0-9*](?:[A-Za-z0-9.*-]*[A-Za-z0-9*])?(?::[0-9]{1,5})?"
 _REFERRER = rf"(?:https?://)?{_LABELS}(?:/[!-\[\]-~]*)?"
@@ -29,6 +29,10 @@ def _referrer(text: str) -> str:
 Referrer = Annotated[
     str,
     Scalar("a page's origin such as https://*.example.com", _referrer, {"type": "string", "pattern": f"^{_REFERRER}$"}),
+]
+AppId = Annotated[
+    str,
+    Scalar("an id of at most 255 printable ASCII characters", matching("[!-~]{1,255}"), {"type": "string"}),
 ]
 
 

@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.conditions import Match, Require
-from gateway.config.blocks.keys import ApplicationKey
+from gateway.config.blocks.keys import APP_KEYS, AppId, ApplicationKey
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
 from gateway.config.blocks.over import Behaviour
@@ -79,6 +79,10 @@ class Application(Block):
     """Clients whose tokens (`azp`) belong to it."""
     api_keys: Some[ApplicationKey] | None = None
     """Digests of its keys, or blocks that say when and whence they serve."""
+    app_id: AppId | None = None
+    """Its public id, for services that accept app_id."""
+    app_keys: Annotated[Some[ApplicationKey], Field(max_length=APP_KEYS)] | None = None
+    """Digests of the keys of which one must come beside app_id; none is asked for if left out."""
     match: Match | None = None
     """Which other clients' tokens belong to it."""
     each: Annotated[Each, one_of(Each, (), Each)] = Each.SHARED
@@ -86,7 +90,13 @@ class Application(Block):
     state: Annotated[State, one_of(State, (), State)] = State.LIVE
     """Only a live application is served."""
 
+    @model_validator(mode="after")
+    def _id_of_keys(self) -> Self:
+        if self.app_keys is not None and self.app_id is None:
+            raise Complaint("needs app_id: the id that they come beside", at=("app_keys",))
+        return self
+
     @property
     def can_be_found(self) -> bool:
         """Whether there are credentials that belong to it."""
-        return bool(self._given("client_ids", "api_keys", "match"))
+        return bool(self._given("client_ids", "api_keys", "app_id", "match"))

@@ -15,7 +15,7 @@ from gateway.config.blocks.limits import ServiceLimit
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
-from gateway.model import KeyPlace
+from gateway.model import AppId, KeyPlace
 
 
 class Tls(Block):
@@ -87,6 +87,10 @@ class AcceptLine(Block):
     """A provider's name: its access token as Bearer."""
     api_key: ApiKey | None = None
     """Where the client puts its key."""
+    app_id: ApiKey | None = None
+    """Where the client puts its application's id."""
+    app_key: ApiKey | None = None
+    """Where, beside app_id, it puts one of the application's keys."""
     anonymous: of.Name | None = None
     """The application of those who come without any credential; alone in its line."""
 
@@ -97,15 +101,23 @@ class AcceptLine(Block):
 
     @model_validator(mode="after")
     def _any(self) -> Self:
-        if not self._given("jwt", "api_key", "anonymous"):
-            raise Complaint("names no credential (jwt api_key anonymous)")
-        if self.anonymous is not None and self._given("jwt", "api_key"):
+        if not self._given("jwt", "api_key", "app_id", "app_key", "anonymous"):
+            raise Complaint("names no credential (jwt api_key app_id anonymous)")
+        if self.app_id is None and self.app_key is not None:
+            raise Complaint("needs app_id: it is a key of the application that this names", at=("app_key",))
+        if self.app_key is None and self.app_id is not None:
+            raise Complaint("needs app_key, for applications that have keys", at=("app_id",))
+        if self.anonymous is not None and self._given("jwt", "api_key", "app_id"):
             raise Complaint("is for those who come without credentials; give it a line of its own", at=("anonymous",))
         return self
 
     @property
     def place(self) -> KeyPlace | None:
         return None if self.api_key is None else self.api_key.place
+
+    @property
+    def app(self) -> AppId | None:
+        return None if self.app_id is None or self.app_key is None else AppId(self.app_id.place, self.app_key.place)
 
 
 class Metric(Block):

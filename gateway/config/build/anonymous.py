@@ -10,6 +10,8 @@ from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 from gateway.model import Each
 
+KNOWN_BY = "client_ids api_keys app_id match"
+
 
 def check_found(
     applications: Mapping[str, Application],
@@ -30,7 +32,7 @@ def check_found(
     for name, application in applications.items():
         cut = context.faulty("services") or context.faulty("applications", name)  # what it is known by may be missing
         if not application.can_be_found and name not in anonymous and not cut:
-            text = "has nothing to be known by (client_ids api_keys match), and no service accepts it as anonymous"
+            text = f"has nothing to be known by ({KNOWN_BY}), and no service accepts it as anonymous"
             context.complain(("applications", name), Complaint(text))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from gateway import model
 from gateway.config.blocks.conditions import required
@@ -17,6 +18,8 @@ def applications(
 ) -> dict[str, model.Application]:
     _refuse_shared(blocks, "client_ids", context)
     _refuse_shared(blocks, "api_keys", context)
+    _refuse_shared(blocks, "app_id", context)
+    _refuse_repeated(blocks, context)
     return {name: _application(name, block, plans, context) for name, block in blocks.items()}
 
 
@@ -35,6 +38,8 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
         client_ids=tuple(block.client_ids or ()),
         api_keys=tuple(key.built for key in block.api_keys or ()),
         match=required(block.match),
+        app_id=block.app_id,
+        app_keys=tuple(key.built for key in block.app_keys or ()),
         each=block.each,
         state=block.state,
     )
@@ -64,11 +69,23 @@ def _refuse_shared(blocks: Mapping[str, Application], field: str, context: Conte
     given = [
         (credential.key if isinstance(credential, ApplicationKey) else credential, name, position)
         for name, block in blocks.items()
-        for position, credential in enumerate(getattr(block, field) or ())
+        for position, credential in enumerate(_some(getattr(block, field)))
     ]
     owner = {credential: name for credential, name, _ in reversed(given)}
     for index in repeated(credential for credential, _, _ in given):
         credential, name, position = given[index]
         text = f"is given to the application '{owner[credential]}' already; a credential names one application, once"
-        shown = credential if field == "client_ids" else None
+        shown = None if field == "api_keys" else credential
         context.complain(("applications", name, field, position), Complaint(text, shown))
+
+
+def _some(value: Any) -> list[Any]:
+    """Of a field that may be left out, or be one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _refuse_repeated(blocks: Mapping[str, Application], context: Context) -> None:
+    """Keys beside an id may be another application's too, but are named once."""
+    for name, block in blocks.items():
+        for position in repeated(key.key for key in block.app_keys or ()):
+            context.complain(("applications", name, "app_keys", position), Complaint("is given twice"))

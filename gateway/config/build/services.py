@@ -140,7 +140,9 @@ def _accept(lines: list[AcceptLine], where: Where, context: Context) -> tuple[mo
     for position, line in enumerate(lines):
         if line.jwt is not None:
             context.refer("provider", line.jwt, (*where, position, "jwt"))
-    accept = tuple(model.Accept(jwt=line.jwt, api_key=line.place, anonymous=line.anonymous) for line in lines)
+    accept = tuple(
+        model.Accept(jwt=line.jwt, api_key=line.place, app_id=line.app, anonymous=line.anonymous) for line in lines
+    )
     for position in repeated(map(_as_sent, accept)):
         context.complain((*where, position), Complaint("repeats a line above it"))
     return accept
@@ -148,7 +150,13 @@ def _accept(lines: list[AcceptLine], where: Where, context: Context) -> tuple[mo
 
 def _as_sent(accept: model.Accept) -> model.Accept:
     """The names of headers have no case."""
-    place = accept.api_key
-    if place is None or place.kind != "header":
-        return accept
-    return replace(accept, api_key=place._replace(name=place.name.lower()))
+    app = accept.app_id
+    return replace(
+        accept,
+        api_key=_lower(accept.api_key) if accept.api_key else None,
+        app_id=model.AppId(_lower(app.id), _lower(app.key)) if app else None,
+    )
+
+
+def _lower(place: model.KeyPlace) -> model.KeyPlace:
+    return place._replace(name=place.name.lower()) if place.kind == "header" else place
