@@ -94,7 +94,7 @@ def _missing(name: str, block: type[Block]) -> Complaint:
 def _unknown(name: str, block: type[Block]) -> Complaint:
     if name in block.later:
         return Complaint(f"is not supported yet ({block.later[name]})", shown=name, on_key=True)
-    return Complaint(f"is not known here{instead(name, block.model_fields)}", shown=name, on_key=True)
+    return Complaint(f"is not known here{instead(name, block.keys())}", shown=name, on_key=True)
 
 
 def _block_at(path: Path) -> type[Block]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.diff.difference import Change
-from gateway.model import Rule
+from gateway.model import Moment, Rule
 from gateway.telemetry.logs import redact
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def words(value: Any) -> str:
     """A value as a person reads it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
+    if isinstance(value, float) and not isinstance(value, Moment):
         return f"{value:.15g}"
     if is_dataclass(value):
         return " + ".join(f"{name} {text}" for name, (text, _) in _flat(value, frozenset()) if not name.endswith(TYPE))

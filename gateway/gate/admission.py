@@ -19,6 +19,7 @@ class Subscription(NamedTuple):
     permits: Permits | None  # None: everything that has a rule
     note: bytes  # what the server made of it once: for HTTP the identity headers
     rest: Claim | None = None  # what it costs the limits that do not degrade
+    until: float | None = None  # Unix seconds; from then on it must be looked at again
 
 
 class Admission(NamedTuple):

@@ -13,8 +13,9 @@ from gateway.errors import GatewayError, Unauthorized
 from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades
 from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, scope_of
-from gateway.gate.conditions import outside_plan, require_all, require_live, requirements
+from gateway.gate.conditions import outside_plan, require_all, requirements
 from gateway.gate.protocols import Ask, Claim, Ledger, Passport, Permits, Router
+from gateway.gate.standing import require_standing
 from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Require, Route, Verdict
 
 UNCOUNTED = Outcome(Verdict.GRANTED)
@@ -70,7 +71,9 @@ class Gate:
         return None if identity is None else self._charge(ask, route, identity, done)
 
     def _charge(self, ask: Ask, route: Route, identity: Identity, done: Done) -> Admission | None:
-        subscription = self._memo.get((identity, route)) or self._subscribe(ask, route, identity)
+        subscription = self._memo.get((identity, route))
+        if subscription is None or (subscription.until is not None and self._clock() >= subscription.until):
+            subscription = self._subscribe(ask, route, identity)
         permits = subscription.permits
         if permits is not None and not permits(ask.method, ask.path, ask.query):
             raise outside_plan(subscription.scope, subscription.plan)
@@ -100,7 +103,7 @@ class Gate:
 
     def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
         application = self._directory.application(identity)
-        require_live(application)
+        until = require_standing(application, self._directory.account(application), self._clock())
         plan = self._directory.plan(application, route.service)
         requires = requirements(route, plan)
         if requires:
@@ -121,7 +124,7 @@ class Gate:
         rest = claim if firm == charges else self._claim(whose, firm)
         permits = self._permits.get((plan.name, route.service.name))
         note = self._note(application, plan, identity)
-        subscription = Subscription(application, plan, scope, claim, permits, note, rest)
+        subscription = Subscription(application, plan, scope, claim, permits, note, rest, until)
         by_address = application.each is Each.ADDRESS or any(charge.limit.per is Per.ADDRESS for charge in charges)
         if not by_address and all(require.max_age is None for require in requires):
             if len(self._memo) >= MEMO:

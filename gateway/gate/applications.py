@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.errors import Forbidden
 from gateway.gate.conditions import meets
-from gateway.model import Application, Config, Identity, Plan, Service
+from gateway.model import Account, Application, Config, Identity, Plan, Service
 
 
 class Directory:
@@ -13,6 +13,7 @@ class Directory:
     def __init__(self, config: Config) -> None:
         self._applications = config.applications
         self._plans = config.plans
+        self._accounts = config.accounts
         self._by_client = {c: app for app in config.applications.values() for c in app.client_ids}
         self._by_match = [(app, app.match) for app in config.applications.values() if app.match is not None]
 
@@ -28,6 +29,10 @@ class Directory:
         if found is None:
             raise Forbidden("no application is registered for these credentials", code="no_application")
         return found
+
+    def account(self, application: Application) -> Account | None:
+        """Its owner."""
+        return None if application.account is None else self._accounts.get(application.account)
 
     def plan(self, application: Application, service: Service) -> Plan:
         """The one of the application's plans that opens a service; raises Forbidden."""

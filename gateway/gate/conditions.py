@@ -6,18 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gateway.errors import Forbidden, GatewayError, Unauthorized
-from gateway.model import ANY_VALUE, Application, Identity, Plan, Require, Route, State
+from gateway.model import ANY_VALUE, Identity, Plan, Require, Route
 
 CLOCKS = 30.0  # seconds that the provider's clock may differ
 
 Missing = Callable[[str, Identity], GatewayError]
-
-
-def require_live(application: Application) -> None:
-    """Raises Forbidden for a suspended or pending application."""
-    if application.state is not State.LIVE:
-        state = application.state
-        raise Forbidden(f"the application is {state}", code=f"application_{state}", application=application.name)
 
 
 def outside_plan(scope: str, plan: Plan) -> Forbidden:

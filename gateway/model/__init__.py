@@ -17,10 +17,12 @@ from gateway.model.clients import (
 from gateway.model.conditions import ANY_VALUE, Require
 from gateway.model.identities import ASYMMETRIC, Identity, Oidc
 from gateway.model.keys import ApiKey
+from gateway.model.moments import Moment
 from gateway.model.plans import (
     HITS,
     NO_PLAN,
     Account,
+    AccountState,
     Application,
     Down,
     DownMode,
@@ -58,6 +60,7 @@ __all__ = [
     "UNLIMITED",
     "Accept",
     "Account",
+    "AccountState",
     "Address",
     "Alert",
     "ApiKey",
@@ -78,6 +81,7 @@ __all__ = [
     "Limit",
     "Listener",
     "Memory",
+    "Moment",
     "Oidc",
     "Outcome",
     "Over",

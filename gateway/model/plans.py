@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gateway.model.conditions import Require
 from gateway.model.keys import ApiKey
+from gateway.model.moments import Moment
 
 HITS = "hits"  # 3scale's built-in metric: every service has it
 NO_PLAN = "-"  # stands for a plan in the limits of a service itself
@@ -61,6 +62,13 @@ class Per(StrEnum):
     APPLICATION = "application"
     ACCOUNT = "account"  # its applications together
     SERVICE = "service"  # all applications of the plan together
+
+
+class AccountState(StrEnum):
+    """Whether an account's applications are served at all."""
+
+    LIVE = "live"
+    DISABLED = "disabled"
 
 
 class State(StrEnum):
@@ -145,6 +153,7 @@ class Account:
 
     name: str
     email: str | None = None
+    state: AccountState = AccountState.LIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,3 +170,6 @@ class Application:
     app_keys: tuple[ApiKey, ...] = ()  # any of them beside `app_id`; empty: none is asked for
     each: Each = Each.SHARED
     state: State = State.LIVE
+    begins: Moment | None = None  # from when on it is served
+    ends: Moment | None = None  # from when on it is not
+    trial_ends: Moment | None = None

@@ -51,7 +51,12 @@ class Block(BaseModel):
             return value
         if cls.short and isinstance(value, str):
             return {cls.short: value}
-        raise Complaint(f"is {kind(value)}, would be a mapping of {' '.join(cls.model_fields)}")
+        raise Complaint(f"is {kind(value)}, would be a mapping of {' '.join(cls.keys())}")
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """As files have them."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:

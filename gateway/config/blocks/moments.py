@@ -27,4 +27,15 @@ def moment(text: str) -> float:
     return time.timestamp()
 
 
+_DAYS = r"([1-9][0-9]{0,3})d"
+
+
+def _days(text: str) -> float:
+    found = re.fullmatch(_DAYS, text, re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    return int(found[1]) * 86_400.0
+
+
+Days = Annotated[float, Scalar("a number of days such as 30d", _days, {"type": "string", "pattern": f"^{_DAYS}$"})]
 Moment = Annotated[float, Scalar(WHAT, moment, {"type": "string", "pattern": f"^({_DATE}|{_TIME})$"})]

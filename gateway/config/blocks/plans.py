@@ -13,11 +13,13 @@ from gateway.config.blocks.conditions import Match, Require
 from gateway.config.blocks.keys import APP_KEYS, AppId, ApplicationKey
 from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
+from gateway.config.blocks.moments import Days, Moment
 from gateway.config.blocks.over import Behaviour
 from gateway.config.blocks.rules import PathPattern
 from gateway.config.blocks.scalar import Json, one_of
+from gateway.config.blocks.validity import Valid
 from gateway.config.problems import Complaint
-from gateway.model import Down, Each, Over, State
+from gateway.model import AccountState, Down, Each, Over, State
 
 
 class PlanAlerts(Block):
@@ -68,6 +70,8 @@ class Contact(Block):
 class Account(Block):
     contact: Contact = Contact()
     """Who owns applications."""
+    state: Annotated[AccountState, one_of(AccountState, (), AccountState)] = AccountState.LIVE
+    """live, or disabled: none of its applications is served."""
 
 
 class Application(Block):
@@ -89,6 +93,20 @@ class Application(Block):
     """Who has counters of their own: client, user, address, or all together (shared)."""
     state: Annotated[State, one_of(State, (), State)] = State.LIVE
     """Only a live application is served."""
+    valid: Valid | None = None
+    """When it is served; always if left out."""
+    since: Moment | None = None
+    """When its trial began."""
+    trial: Days | None = None
+    """How long after `since` it is served, and not charged for."""
+
+    @model_validator(mode="after")
+    def _trial_begins(self) -> Self:
+        if self.trial is not None and self.since is None:
+            raise Complaint("needs since: when it began", at=("trial",))
+        if self.since is not None and self.trial is None:
+            raise Complaint("is for a trial, and there is none; say trial: 30d, or use valid", at=("since",))
+        return self
 
     @model_validator(mode="after")
     def _id_of_keys(self) -> Self:

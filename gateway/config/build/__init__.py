@@ -35,6 +35,9 @@ def build(file: File, context: Context) -> Config:
         channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
         services=services(file.services, file.gateway.limits.body, context),
         plans={name: plan(whole, file.services, context) for name, whole in plans.items()},
-        accounts={name: Account(name=name, email=block.contact.email) for name, block in file.accounts.items()},
+        accounts={
+            name: Account(name=name, email=block.contact.email, state=block.state)
+            for name, block in file.accounts.items()
+        },
         applications=applications(file.applications, blocks, context),
     )

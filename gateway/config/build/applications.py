@@ -25,6 +25,7 @@ def applications(
 
 def _application(name: str, block: Application, plans: Mapping[str, Plan], context: Context) -> model.Application:
     where: Where = ("applications", name)
+    valid = block.valid
     if block.account is not None:
         context.refer("account", block.account, (*where, "account"))
     context.refer_each("plan", block.plans, (*where, "plans"))
@@ -42,7 +43,14 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
         app_keys=tuple(key.built for key in block.app_keys or ()),
         each=block.each,
         state=block.state,
+        begins=_moment(None if valid is None else valid.from_),
+        ends=_moment(None if valid is None else valid.until),
+        trial_ends=None if block.since is None else _moment(block.since + (block.trial or 0.0)),
     )
+
+
+def _moment(seconds: float | None) -> model.Moment | None:
+    return None if seconds is None else model.Moment(seconds)
 
 
 def _refuse_overlap(names: list[str], plans: Mapping[str, Plan], where: Where, context: Context) -> None:
