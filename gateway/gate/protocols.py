@@ -17,10 +17,15 @@ class Ask(Protocol):
     path: bytes
     query: bytes
     peer: str  # the client's address
+    own_cookies: tuple[bytes, ...]  # as NAME=VALUE: those that the gateway itself has set
 
     @property
     def certificate(self) -> bytes | None:
         """The client's own, in DER, verified by the listener's CA; None where it showed none."""
+
+    @property
+    def origin(self) -> bytes:
+        """SCHEME://HOST[:PORT] as the client wrote it."""
 
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""

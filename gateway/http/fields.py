@@ -32,6 +32,8 @@ class Kind(IntEnum):
     FORWARDED_FOR = 12
     FORWARDED_PROTO = 13
     FORWARDED_HOST = 14
+    COOKIE = 15
+    SET_COOKIE = 16
 
 
 HOP_BY_HOP = (  # RFC 9110 7.6.1, and what is hop by hop in practice
@@ -74,6 +76,7 @@ _REQUEST: dict[bytes, Kind] = {
     b"x-request-id": Kind.REQUEST_ID,
     b"traceparent": Kind.TRACEPARENT,
     b"authorization": Kind.AUTHORIZATION,
+    b"cookie": Kind.COOKIE,
 }
 _TRUSTED: dict[bytes, Kind] = {
     **_REQUEST,
@@ -87,6 +90,7 @@ _RESPONSE: dict[bytes, Kind] = {
     **dict.fromkeys((*HOP_BY_HOP, b"x-request-id", b"ratelimit", b"ratelimit-policy"), Kind.DROP),
     **FRAMING,
     b"date": Kind.DATE,
+    b"set-cookie": Kind.SET_COOKIE,
 }
 
 

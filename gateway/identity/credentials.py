@@ -24,8 +24,15 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 class Ask(Protocol):
     """What extraction needs of a request. `query` is as sent, without `?`."""
 
+    method: bytes
+    path: bytes
     query: bytes
     peer: str  # the client's address
+    own_cookies: tuple[bytes, ...]  # as NAME=VALUE: those that the gateway itself has set
+
+    @property
+    def origin(self) -> bytes:
+        """SCHEME://HOST[:PORT] as the client wrote it."""
 
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""

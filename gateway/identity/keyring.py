@@ -13,7 +13,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from gateway.identity.jwks import FetchFailed
+from gateway.identity.channel import FetchFailed
 from gateway.identity.keys import KeySet
 
 REFRESH_SECONDS = 300.0  # a withdrawn key dies within this

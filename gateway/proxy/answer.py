@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httptools
 
 from gateway.http.answers import STATUS_LINES, date
+from gateway.http.cookies import is_own
 from gateway.http.fields import RESPONSE_KINDS, WHITESPACE, Fields, Kind, listed, without
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ class AnswerReader(asyncio.Protocol):
         elif kind is Kind.DATE:
             self._dated = True
             self._fields += (name, b": ", value, b"\r\n")
+        elif kind is Kind.SET_COOKIE:
+            if not is_own(value):
+                self._fields += (name, b": ", value, b"\r\n")
         elif kind is Kind.TRANSFER_ENCODING:
             self._read_coding(value)
         elif kind is Kind.CONTENT_LENGTH:

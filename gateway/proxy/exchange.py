@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.errors import ContentTooLarge, GatewayError, OverLimit
+from gateway.errors import ContentTooLarge, GatewayError
 from gateway.gate import Admission
 from gateway.http import head
+from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
-from gateway.http.ratelimit import policy_of
-from gateway.model import Outcome, Route
+from gateway.model import Route
+from gateway.proxy.recorded import Recorded
 
 if TYPE_CHECKING:
     from gateway.proxy.backend import Answering, Backend, Way
@@ -29,12 +30,13 @@ class Repeat(NamedTuple):
     fields: Fields
     hosts: list[bytes]
     authorization: list[bytes]
+    own_cookies: tuple[bytes, ...]
     sent_id: bytes | None
     sent_trace: bytes | None
     forwarding: Forwarding
 
 
-class Exchange:
+class Exchange(Recorded):
     """Filled by the client's parser, served by one upstream connection, kept until the guest book has it.
 
     It is the gate's `Ask` and the telemetry's `Record`. A pipelined request has its own, so that nothing of one
@@ -65,6 +67,7 @@ class Exchange:
         "keep",
         "length",
         "method",
+        "own_cookies",
         "path",
         "peer",
         "pools",
@@ -100,6 +103,7 @@ class Exchange:
         self.path = self.query = b""
         self.fields: Fields = []
         self.authorization: list[bytes] = []
+        self.own_cookies: tuple[bytes, ...] = ()  # as NAME=VALUE: the gateway's, which no service sees
         self.hosts: list[bytes] = []
         self.special: list[tuple[Kind, bytes]] = []
         self.sent_id: bytes | None = None
@@ -158,7 +162,14 @@ class Exchange:
 
     def as_repeat(self, block: bytes) -> Repeat:
         return Repeat(
-            block, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace, self.forwarding
+            block,
+            self.fields,
+            self.hosts,
+            self.authorization,
+            self.own_cookies,
+            self.sent_id,
+            self.sent_trace,
+            self.forwarding,
         )
 
     def repeat(self, repeat: Repeat, method: bytes, target: bytes) -> None:
@@ -166,7 +177,8 @@ class Exchange:
         self.method = method
         self.target = target
         self.keep = self.complete = True
-        _, self.fields, self.hosts, self.authorization, self.sent_id, self.sent_trace, forwarding = repeat
+        _, self.fields, self.hosts, self.authorization, self.own_cookies = repeat[:5]
+        self.sent_id, self.sent_trace, forwarding = repeat[5:]
         self.forwarding = forwarding
         self.peer = forwarding.address
 
@@ -184,6 +196,8 @@ class Exchange:
                 codings.append(value)
             elif kind is Kind.CONNECTION:
                 self._remove_listed(value)
+            elif kind is Kind.COOKIE:
+                self._read_cookies(value)
             elif kind is Kind.REQUEST_ID:
                 self.sent_id = head.request_id(value)
             elif kind is Kind.TRACEPARENT:
@@ -194,6 +208,12 @@ class Exchange:
             self.chunked = head.chunked(codings, self.version, has_length=self.length is not None)
         if expectations:
             self.expect = head.expects_continue(expectations) and self.version == "1.1"
+
+    def _read_cookies(self, value: bytes) -> None:
+        own, rest = split(value)
+        self.own_cookies += own
+        if rest:
+            self.fields += (b"cookie", b": ", rest, b"\r\n")
 
     def _remove_listed(self, connection: bytes) -> None:
         if connection.lower() not in (b"keep-alive", b"close"):
@@ -211,6 +231,11 @@ class Exchange:
     def certificate(self) -> bytes | None:
         """The client's (the gate's `Ask`)."""
         return None if self.client is None else self.client.certificate
+
+    @property
+    def origin(self) -> bytes:
+        """SCHEME://HOST[:PORT] as the client wrote it (the gate's `Ask`)."""
+        return self.forwarding.origin(self.host_field)
 
     @property
     def has_body(self) -> bool:
@@ -243,56 +268,3 @@ class Exchange:
         """The gate's late answer; nobody waits for it once the client is gone."""
         if self.client is not None:
             self.client.decided(self, result)
-
-    # --- what the guest book asks (telemetry's Record)
-
-    @property
-    def service(self) -> str | None:
-        return None if self.route is None else self.route.service.name
-
-    @property
-    def template(self) -> str | None:
-        return None if self.route is None else self.route.template
-
-    @property
-    def application(self) -> str | None:
-        if self.admission is not None:
-            return self.admission.subscription.scope
-        return None if self.error is None else self.error.application
-
-    @property
-    def plan(self) -> str | None:
-        if self.admission is not None:
-            return self.admission.subscription.plan.name
-        return None if self.error is None else self.error.plan
-
-    @property
-    def subject(self) -> str | None:
-        return None if self.admission is None else self.admission.identity.subject
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """What the ledger said, if it was asked and a limit applied."""
-        if self.admission is not None:
-            return self.admission.outcome
-        return self.error.outcome if isinstance(self.error, OverLimit) else None
-
-    @property
-    def limit(self) -> str | None:
-        outcome = self.outcome
-        return None if outcome is None or outcome.limit is None else policy_of(outcome.limit).name
-
-    @property
-    def shadow(self) -> str | None:
-        outcome = self.outcome
-        return None if outcome is None or outcome.shadow is None else policy_of(outcome.shadow).name
-
-    @property
-    def remaining(self) -> int | None:
-        outcome = self.outcome
-        return None if outcome is None or outcome.limit is None else outcome.remaining
-
-    @property
-    def ledger(self) -> str | None:
-        outcome = self.outcome
-        return None if outcome is None or outcome.fallback is None else outcome.fallback.value

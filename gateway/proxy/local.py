@@ -180,7 +180,7 @@ class LocalCall:
             if not _name(name) or not _value(value):
                 raise PageFailed("a header field is malformed")
             kind = RESPONSE_KINDS[name.lower()]
-            if kind is Kind.PASS:
+            if kind in (Kind.PASS, Kind.SET_COOKIE):
                 fields += (name.lower(), b": ", value, b"\r\n")
             elif kind is Kind.CONTENT_LENGTH:
                 length = int(value)
@@ -236,8 +236,8 @@ class LocalCall:
 
 def scope_of(exchange: Exchange) -> Event:
     """The ASGI scope. Its state tells what the gateway knows: `request_id`, the `origin` that the client used, the
-    `admission` (None: an open page) and the client's `certificate` in DER."""
-    fields, forwarding = exchange.fields, exchange.forwarding
+    `admission` (None: an open page), the client's `certificate` in DER, and the gateway's `own_cookies`."""
+    fields = exchange.fields
     headers = [(b"host", exchange.host_field)]
     headers += [(fields[at], fields[at + 2]) for at in range(0, len(fields), 4)]
     return {
@@ -245,7 +245,7 @@ def scope_of(exchange: Exchange) -> Event:
         "asgi": ASGI,
         "http_version": exchange.version,
         "method": exchange.method.decode(),
-        "scheme": forwarding.scheme.decode(),
+        "scheme": exchange.forwarding.scheme.decode(),
         "path": unquote(exchange.path.decode()),
         "raw_path": exchange.path,
         "query_string": exchange.query,
@@ -255,8 +255,9 @@ def scope_of(exchange: Exchange) -> Event:
         "server": None,
         "state": {
             "request_id": exchange.request_id,
-            "origin": forwarding.origin(exchange.host_field).decode(),
+            "origin": exchange.origin.decode(),
             "admission": exchange.admission,
             "certificate": exchange.certificate,
+            "own_cookies": exchange.own_cookies,
         },
     }

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from gateway.identity.jwks import FetchFailed
+from gateway.identity.channel import FetchFailed
 from gateway.identity.keyring import UNKNOWN_KIDS, WAITERS, KeyRing
 from gateway.identity.keys import KeySet, key_set
 from gateway.model import ASYMMETRIC

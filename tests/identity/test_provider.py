@@ -12,7 +12,8 @@ import trustme
 
 from gateway.errors import Unauthorized, Unavailable
 from gateway.identity import jwks
-from gateway.identity.jwks import DOCUMENT_BYTES, Source
+from gateway.identity.channel import DOCUMENT_BYTES
+from gateway.identity.jwks import Source
 from gateway.identity.passport import Passport
 from gateway.model import Oidc
 

@@ -287,3 +287,11 @@ async def test_what_frames_an_answer_is_bounded(name: str) -> None:
         (record,) = await proxy.recorded()
         writer.close()
     assert record.reason == "upstream_broken"
+
+
+async def test_a_service_cannot_set_the_gateways_own_cookies() -> None:
+    fields = b"Set-Cookie: a=1; Path=/\r\nSet-Cookie: __Host-plangate=forged; Path=/; Secure\r\nSet-Cookie: b=2\r\n"
+    async with proxy_before(answering(b"HTTP/1.1 200 OK\r\n%bContent-Length: 2\r\n\r\nok" % fields)) as proxy:
+        got = await proxy.talk(GET)
+    assert b"\r\nset-cookie: a=1; Path=/\r\nset-cookie: b=2\r\n" in got
+    assert b"forged" not in got

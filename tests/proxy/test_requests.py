@@ -181,3 +181,17 @@ async def test_nothing_behind_a_refusal_that_closes_is_served(body: bytes) -> No
         assert proxy.connections == 0
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_the_gateways_own_cookies_do_not_reach_a_service_on_any_request_of_a_connection() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; __Host-plangate=secret; b=2\r\nCookie: plangate=other\r\n\r\n"
+    async with proxy_before(echo) as proxy:
+        reader, writer = await proxy.connect()
+        for _ in range(3):
+            writer.write(request)
+            answer = await read_answer(reader)
+            assert b"\r\ncookie: a=1; b=2\r\n" in answer
+            assert b"plangate" not in answer
+        writer.close()
+        records = await proxy.recorded(3)
+    assert {record.own_cookies for record in records} == {(b"__Host-plangate=secret", b"plangate=other")}

@@ -1,0 +1,68 @@
+"""What the guest book asks of a finished request (telemetry's Record)."""
+
+from __future__ import annotations
+
+from gateway.errors import GatewayError, OverLimit
+from gateway.gate import Admission
+from gateway.http.ratelimit import policy_of
+from gateway.model import Outcome, Route
+
+
+class Recorded:
+    """The half of an exchange that only reads."""
+
+    __slots__ = ()
+    route: Route | None
+    admission: Admission | None
+    error: GatewayError | None
+
+    @property
+    def service(self) -> str | None:
+        return None if self.route is None else self.route.service.name
+
+    @property
+    def template(self) -> str | None:
+        return None if self.route is None else self.route.template
+
+    @property
+    def application(self) -> str | None:
+        if self.admission is not None:
+            return self.admission.subscription.scope
+        return None if self.error is None else self.error.application
+
+    @property
+    def plan(self) -> str | None:
+        if self.admission is not None:
+            return self.admission.subscription.plan.name
+        return None if self.error is None else self.error.plan
+
+    @property
+    def subject(self) -> str | None:
+        return None if self.admission is None else self.admission.identity.subject
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the ledger said, if it was asked and a limit applied."""
+        if self.admission is not None:
+            return self.admission.outcome
+        return self.error.outcome if isinstance(self.error, OverLimit) else None
+
+    @property
+    def limit(self) -> str | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.limit is None else policy_of(outcome.limit).name
+
+    @property
+    def shadow(self) -> str | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.shadow is None else policy_of(outcome.shadow).name
+
+    @property
+    def remaining(self) -> int | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.limit is None else outcome.remaining
+
+    @property
+    def ledger(self) -> str | None:
+        outcome = self.outcome
+        return None if outcome is None or outcome.fallback is None else outcome.fallback.value
