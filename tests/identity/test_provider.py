@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from gateway.errors import Unauthorized, Unavailable
-from gateway.identity import jwks
+from gateway.identity import channel
 from gateway.identity.channel import DOCUMENT_BYTES
 from gateway.identity.jwks import Source
 from gateway.identity.passport import Passport
@@ -194,7 +194,7 @@ async def problem_of(opened, **changed):
 
 
 async def test_a_provider_that_does_not_answer_in_time(opened, issuer, monkeypatch):
-    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.02)
+    monkeypatch.setattr(channel, "FETCH_SECONDS", 0.02)
     issuer.open.clear()
     async with problem_of(opened) as problem:
         assert problem.endswith("no answer within 0.02 s")
