@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "gateway"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 CORE = {"model", "destinations", "errors", "http"}
-LIBRARY = CORE | {"config", "gate", "routing", "identity", "policies", "proxy", "quota", "store", "alerts", "telemetry"}
+LIBRARY = CORE | {"config", "gate", "routing", "identity", "policies", "proxy", "quota", "sso", "store", "alerts", "telemetry"}
 ROOMS = {  # a room (file or folder of the package) and the other rooms that it may import
     "__init__": set(),
     "destinations": set(),
@@ -25,6 +25,7 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "routing": CORE,
     "identity": CORE,
     "policies": CORE,
+    "sso": CORE,
     "proxy": CORE | {"gate"},  # its server asks the gate; nothing comes back
     "telemetry": CORE,
     "store": CORE,

@@ -1,0 +1,1 @@
+"""Signing on for people, in a browser."""
