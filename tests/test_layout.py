@@ -13,7 +13,19 @@ PACKAGE = Path(__file__).parents[1] / "gateway"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 CORE = {"model", "destinations", "errors", "http"}
-LIBRARY = CORE | {"config", "gate", "routing", "identity", "policies", "proxy", "quota", "sso", "store", "alerts", "telemetry"}
+LIBRARY = CORE | {
+    "config",
+    "gate",
+    "routing",
+    "identity",
+    "policies",
+    "proxy",
+    "quota",
+    "sso",
+    "store",
+    "alerts",
+    "telemetry",
+}
 ROOMS = {  # a room (file or folder of the package) and the other rooms that it may import
     "__init__": set(),
     "destinations": set(),
