@@ -19,7 +19,7 @@ from typing import Any
 
 from gateway.control import Channel, Message, receive_config
 from gateway.gate import Ledger
-from gateway.model import Alert, Config
+from gateway.model import Alert, Config, every_limit
 from gateway.proxy.descriptors import fitting
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.memory import MemoryWatch
@@ -184,7 +184,7 @@ class Worker:
 
     def _shares(self, config: Config, ledger: StoreLedger) -> LocalShares:
         """What this worker may spend by itself while the store is away."""
-        limits = (limit for plan in config.plans.values() for limit in plan.limits)
+        limits = every_limit(config)
         folder = config.data / "local"
         now = ledger.clock.latest() or time.time() + DOUBT
         return LocalShares(folder, limits, worker=self._slot, workers=config.workers, now=now)

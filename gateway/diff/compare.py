@@ -10,13 +10,13 @@ from gateway.diff.difference import Change, Difference, Effect, Item, Kind
 from gateway.diff.endpoints import endpoints, missing
 from gateway.diff.limits import fresh, limit_changes, limits_of, pairs
 from gateway.diff.plain import changes
-from gateway.model import ApiKey, Application, Config
+from gateway.model import ApiKey, Application, Config, plans_of
 from gateway.process.changes import fixed_changes
 
 SECTIONS = frozenset({"providers", "channels", "services", "plans", "accounts", "applications"})
 ELSEWHERE = ("kind", "url", "nodes", "service", "database", "prefix")  # where in a store counters are
 LISTS = ("client_ids", "api_keys", "app_keys")
-PLAIN = frozenset({"name", "plans", *LISTS})
+PLAIN = frozenset({"name", "plans", "limits", *LISTS})
 
 
 def compare(before: Config, after: Config) -> Difference:
@@ -34,7 +34,7 @@ def compare(before: Config, after: Config) -> Difference:
 
 
 def _items(before: Config, after: Config) -> Iterator[Item]:
-    for section, users in (("services", by_service), ("providers", None), ("channels", None), ("accounts", None)):
+    for section, users in (("services", by_service), ("providers", None), ("channels", None), ("accounts", by_account)):
         old, new = getattr(before, section), getattr(after, section)
         for name, kind in _names(old, new):
             differs = changes(old.get(name), new.get(name), without=frozenset({"name"}))
@@ -57,11 +57,21 @@ def _plans(before: Config, after: Config) -> Iterator[Item]:
 def by_service(config: Config, service: str) -> list[str]:
     """The applications that a service is open to."""
     plans = {plan.name for plan in config.plans.values() if service in plan.services}
-    return [app.name for app in config.applications.values() if not plans.isdisjoint(app.plans)]
+    return [app.name for app in config.applications.values() if not plans.isdisjoint(_plans_of(config, app))]
+
+
+def by_account(config: Config, account: str) -> list[str]:
+    """Its applications."""
+    return [app.name for app in config.applications.values() if app.account == account]
 
 
 def by_plan(config: Config, plan: str) -> list[str]:
-    return [app.name for app in config.applications.values() if plan in app.plans]
+    return [app.name for app in config.applications.values() if plan in _plans_of(config, app)]
+
+
+def _plans_of(config: Config, application: Application) -> list[str]:
+    """By name: its own, then its account's."""
+    return [plan.name for plan in plans_of(config, application)]
 
 
 def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Kind]]:
@@ -101,7 +111,7 @@ def _whole(config: Config, name: str, kind: Kind) -> Effect:
     application = config.applications[name]
     endpoints_ = missing(endpoints(config, application), ())
     limits = limits_of(config, application)
-    plans = ", ".join(application.plans)
+    plans = ", ".join(_plans_of(config, application))
     if kind is Kind.ADDED:
         found = limit_changes([(None, limit) for limit in limits])
         return Effect(kind, (Change("plans", None, plans),), gained=endpoints_, limits=tuple(found))

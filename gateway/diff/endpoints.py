@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.model import Application, Config, Pattern
+from gateway.model import Application, Config, Pattern, plans_of
 from gateway.routing.patterns import ANY, parse
 
 Endpoint = tuple[str, Pattern]  # a service, and what of it
 
 
 def endpoints(config: Config, application: Application) -> list[Endpoint]:
-    """What has a rule and is allowed by the plan that opens the service."""
-    found: dict[Endpoint, None] = {}
-    for plan in (config.plans[name] for name in application.plans):
+    """What has a rule and is allowed by the plans that open the service."""
+    open_: dict[str, list[Pattern]] = {}
+    for plan in plans_of(config, application):
         for service in plan.services:
             rules = [Pattern(rule.method, rule.pattern) for rule in config.services[service].rules]
-            allowed = plan.allow.get(service)
-            open_ = rules if allowed is None else _both(rules, allowed)
-            found.update(((service, pattern), None) for pattern in open_)
-    return list(found)
+            before, allowed = open_.get(service, rules), plan.allow.get(service)
+            open_[service] = before if allowed is None else _both(before, allowed)
+    return list(dict.fromkeys((service, pattern) for service, patterns in open_.items() for pattern in patterns))
 
 
 def _both(rules: list[Pattern], allowed: Iterable[Pattern]) -> list[Pattern]:

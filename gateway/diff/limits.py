@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from gateway import model
 from gateway.diff.difference import Fresh, Kind, LimitChange
 from gateway.diff.plain import changes
 from gateway.model import Application, Config, Each, Limit
@@ -24,7 +25,8 @@ EACH = {
 
 
 def limits_of(config: Config, application: Application) -> list[Limit]:
-    return [limit for plan in application.plans for limit in config.plans[plan].limits]
+    """Its own, and its account's."""
+    return [*model.limits_of(model.plans_of(config, application))]
 
 
 def label(limit: Limit) -> str:

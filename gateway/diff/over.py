@@ -12,7 +12,8 @@ from gateway.model import Over as Beyond
 from gateway.quota.backup import window_of
 from gateway.quota.census import Units
 from gateway.quota.counters import Rule
-from gateway.quota.report import pers_of, shown
+from gateway.quota.holding import pers_of
+from gateway.quota.report import shown
 from gateway.store.keys import Counted
 
 

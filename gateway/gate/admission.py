@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gateway.errors import OverLimit, Unavailable
 from gateway.gate.protocols import Claim, Permits
-from gateway.model import Application, Identity, Outcome, Over, Plan, Route, Verdict
+from gateway.model import NO_PLAN, Application, Identity, Outcome, Over, Plan, Route, Verdict
 
 
 class Subscription(NamedTuple):
@@ -38,9 +38,9 @@ def conclude(route: Route, identity: Identity, subscription: Subscription, outco
         return Admission(route, identity, subscription, outcome)
     if outcome.verdict is Verdict.UNAVAILABLE:
         raise Unavailable("usage cannot be counted at the moment", code="ledger_down")
-    raise OverLimit(
-        f"over the limit of {outcome.limit}", outcome, application=subscription.scope, plan=subscription.plan.name
-    )
+    limit = outcome.limit
+    plan = limit.plan if limit is not None and limit.plan != NO_PLAN else subscription.plan.name
+    raise OverLimit(f"over the limit of {limit}", outcome, application=subscription.scope, plan=plan)
 
 
 def degrades(outcome: Outcome) -> bool:

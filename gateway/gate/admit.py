@@ -13,7 +13,7 @@ from gateway.errors import GatewayError, Unauthorized
 from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades
 from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, scope_of
-from gateway.gate.conditions import outside_plan, require_all, requirements
+from gateway.gate.conditions import outside_plan, permits_all, require_all, requirements
 from gateway.gate.protocols import Ask, Claim, Ledger, Passport, Permits, Router
 from gateway.gate.standing import require_standing
 from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Require, Route, Verdict
@@ -104,12 +104,13 @@ class Gate:
     def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
         application = self._directory.application(identity)
         until = require_standing(application, self._directory.account(application), self._clock())
-        plan = self._directory.plan(application, route.service)
-        requires = requirements(route, plan)
+        contract = self._directory.contract(application, route.service)
+        plan = contract.plan
+        requires = requirements(route, contract.plans)
         if requires:
             self._require(requires, route, application, plan, identity)
         scope = scope_of(application, identity, ask)
-        charges = charges_of(plan, route)
+        charges = charges_of(contract.limits, route)
         if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
             raise outside_plan(scope, plan)
         whose = {
@@ -122,7 +123,8 @@ class Gate:
         claim = self._claim(whose, charges)
         firm = tuple(charge for charge in charges if charge.limit.over is not Over.DEGRADE)
         rest = claim if firm == charges else self._claim(whose, firm)
-        permits = self._permits.get((plan.name, route.service.name))
+        matchers = (self._permits.get((some.name, route.service.name)) for some in contract.plans)
+        permits = permits_all([matcher for matcher in matchers if matcher is not None])
         note = self._note(application, plan, identity)
         subscription = Subscription(application, plan, scope, claim, permits, note, rest, until)
         by_address = application.each is Each.ADDRESS or any(charge.limit.per is Per.ADDRESS for charge in charges)

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gateway.errors import Forbidden
 from gateway.gate.conditions import meets
-from gateway.model import Account, Application, Config, Identity, Plan, Service
+from gateway.model import Account, Application, Config, Identity, Limit, Plan, Service, account_of, limits_of, plans_of
+
+
+class Contract(NamedTuple):
+    """The plans that open a service to an application, all of which hold: its own, then its account's."""
+
+    plans: tuple[Plan, ...]
+    limits: tuple[Limit, ...]
+
+    @property
+    def plan(self) -> Plan:
+        """The one that is told."""
+        return self.plans[0]
 
 
 class Directory:
@@ -12,8 +26,8 @@ class Directory:
 
     def __init__(self, config: Config) -> None:
         self._applications = config.applications
-        self._plans = config.plans
-        self._accounts = config.accounts
+        self._config = config
+        self._contracts: dict[tuple[str, str], Contract] = {}  # by application and service
         self._by_client = {c: app for app in config.applications.values() for c in app.client_ids}
         self._by_match = [(app, app.match) for app in config.applications.values() if app.match is not None]
 
@@ -32,12 +46,16 @@ class Directory:
 
     def account(self, application: Application) -> Account | None:
         """Its owner."""
-        return None if application.account is None else self._accounts.get(application.account)
+        return account_of(self._config, application)
 
-    def plan(self, application: Application, service: Service) -> Plan:
-        """The one of the application's plans that opens a service; raises Forbidden."""
-        for name in application.plans:
-            plan = self._plans[name]
-            if service.name in plan.services:
-                return plan
-        raise Forbidden("the application has no plan for this service", code="no_plan", application=application.name)
+    def contract(self, application: Application, service: Service) -> Contract:
+        """What holds for an application at a service; raises Forbidden where nothing does."""
+        key = application.name, service.name
+        found = self._contracts.get(key)
+        if found is None:
+            plans = tuple(plan for plan in plans_of(self._config, application) if service.name in plan.services)
+            if not plans:
+                text = "the application has no plan for this service"
+                raise Forbidden(text, code="no_plan", application=application.name)
+            found = self._contracts[key] = Contract(plans, limits_of(plans, service.name))
+        return found

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.errors import Forbidden
 from gateway.gate.protocols import Ask
-from gateway.model import Application, Charge, Each, Identity, Limit, Per, Plan, Route
+from gateway.model import Application, Charge, Each, Identity, Limit, Per, Route
 
 
 def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
@@ -24,13 +24,13 @@ def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
             return f"{application.name}/{identity.client_id}"
 
 
-def charges_of(plan: Plan, route: Route) -> tuple[Charge, ...]:
+def charges_of(limits: Iterable[Limit], route: Route) -> tuple[Charge, ...]:
     """What a request costs each limit of its metrics and their ancestors."""
 
     def applies(limit: Limit) -> bool:
         return limit.service in (None, route.service.name) and limit.metric in route.usage
 
-    return tuple(Charge(limit, route.usage[limit.metric]) for limit in plan.limits if applies(limit))
+    return tuple(Charge(limit, route.usage[limit.metric]) for limit in limits if applies(limit))
 
 
 def by_whose(charges: tuple[Charge, ...]) -> Iterator[tuple[Per, tuple[Charge, ...]]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.errors import Forbidden, GatewayError, Unauthorized
+from gateway.gate.protocols import Permits
 from gateway.model import ANY_VALUE, Identity, Plan, Require, Route
 
 CLOCKS = 30.0  # seconds that the provider's clock may differ
@@ -18,9 +19,16 @@ def outside_plan(scope: str, plan: Plan) -> Forbidden:
     return Forbidden("the plan does not include this endpoint", code="not_in_plan", application=scope, plan=plan.name)
 
 
-def requirements(route: Route, plan: Plan) -> tuple[Require, ...]:
-    """What the service, the rules that matched and the plan ask for, all together."""
-    return route.requires if plan.require is None else (*route.requires, plan.require)
+def requirements(route: Route, plans: Iterable[Plan]) -> tuple[Require, ...]:
+    """What the service, the rules that matched and the plans ask for, all together."""
+    return (*route.requires, *(plan.require for plan in plans if plan.require is not None))
+
+
+def permits_all(permits: Sequence[Permits]) -> Permits | None:
+    """What all of several plans allow; None: everything that has a rule."""
+    if len(permits) < 2:
+        return permits[0] if permits else None
+    return lambda method, path, query: all(allows(method, path, query) for allows in permits)
 
 
 def require_all(requires: Iterable[Require], identity: Identity, service: str, now: float) -> None:

@@ -15,6 +15,7 @@ from gateway.model.clients import (
     ServerTls,
 )
 from gateway.model.conditions import ANY_VALUE, Require
+from gateway.model.contracts import account_of, every_limit, limits_of, plans_of
 from gateway.model.identities import ASYMMETRIC, Identity, Oidc
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
@@ -101,4 +102,8 @@ __all__ = [
     "Timeouts",
     "Upstream",
     "Verdict",
+    "account_of",
+    "every_limit",
+    "limits_of",
+    "plans_of",
 ]

@@ -154,6 +154,7 @@ class Account:
     name: str
     email: str | None = None
     state: AccountState = AccountState.LIVE
+    plans: tuple[str, ...] = ()  # whose limits are all its applications' together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +163,7 @@ class Application:
 
     name: str
     plans: tuple[str, ...]
+    limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)  # by plan, in place of all that it has
     account: str | None = None
     client_ids: tuple[str, ...] = ()
     api_keys: tuple[ApiKey, ...] = ()

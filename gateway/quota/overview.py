@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gateway.model import Config, Each, Over, Per, Period
+from gateway.model import Config, Over
 from gateway.quota.adjust import Account, Had
 from gateway.quota.backup import window_of, written
 from gateway.quota.census import Units
 from gateway.quota.counters import Rule
 from gateway.quota.crossings import metric_of
+from gateway.quota.holding import Holding, named_alone
 from gateway.quota.periods import window, zone_of
-from gateway.quota.report import pers_of, shown
+from gateway.quota.report import shown
 from gateway.store.keys import Counted
 
 NOTHING = Had(0, 0, 0)
@@ -25,26 +26,21 @@ def overview(
 
     `now` is the store's time. Counters of limits that the plans do not have any more are left out.
     """
-    limits = {Rule.of(limit): limit for plan in config.plans.values() for limit in plan.limits}
+    holding = Holding(config)
     found = {(scope, Rule.of(account.limit)): account for scope, account in _untouched(config, now, application)}
     for name, units in counters:
         here = window_of(name)
         if here is None or not here.start <= now < (here.end or float("inf")):
             continue
-        rule = Rule(name.plan, name.service or None, name.metric, Period(name.period), name.zone)
-        limit = next(filter(None, (limits.get(rule._replace(per=per)) for per in pers_of(name.tag))), None)
+        limit = holding.limit(name)
         if limit is not None:
             found[shown(name.tag), Rule.of(limit)] = Account(limit, here, Had(*units[:3]))
     return [(scope, account) for (scope, _), account in sorted(found.items(), key=lambda item: item[0][0])]
 
 
 def _untouched(config: Config, now: float, application: str | None) -> Iterator[tuple[str, Account]]:
-    for app in config.applications.values():
-        if app.each is Each.SHARED and application in (None, app.name):
-            for limit in (limit for plan in app.plans for limit in config.plans[plan].limits):
-                if limit.per is Per.APPLICATION:
-                    zone = zone_of(limit.period, limit.zone)
-                    yield app.name, Account(limit, window(limit.period, zone, now), NOTHING)
+    for app, limit in named_alone(config, application):
+        yield app.name, Account(limit, window(limit.period, zone_of(limit.period, limit.zone), now), NOTHING)
 
 
 def told(scope: str, account: Account) -> dict[str, Any]:

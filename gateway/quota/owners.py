@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.model import Application, Config, Each, Limit, Per
-from gateway.quota.counters import Rule
+from gateway.model import Application, Config, Each, Limit, Per, limits_of, plans_of
 from gateway.quota.crossings import metric_of
 
 
@@ -25,14 +24,15 @@ def limits_in(config: Config, scope: str) -> list[Limit]:
     kind, colon, name = scope.partition(":")
     per = Per(kind) if colon and kind in list(Per) else Per.APPLICATION
     if per is Per.SERVICE:
-        plans = [plan.name for plan in config.plans.values() if name in plan.services]
+        plans = [plan for plan in config.plans.values() if name in plan.services]
     elif per is Per.ACCOUNT:
-        plans = [plan for app in config.applications.values() if app.account == name for plan in app.plans]
+        apps = [app for app in config.applications.values() if app.account == name]
+        plans = [plan for app in apps for plan in plans_of(config, app)]
     else:
-        plans = [*_application(config, scope if per is Per.APPLICATION else name, per).plans]
-    limits = [limit for plan in dict.fromkeys(plans) for limit in config.plans[plan].limits if limit.per is per]
+        plans = [*plans_of(config, _application(config, scope if per is Per.APPLICATION else name, per))]
+    limits = [limit for limit in limits_of(plans) if limit.per is per]
     if per is Per.SERVICE:  # its own are in each plan that opens it
-        limits = [*{Rule.of(limit): limit for limit in limits if limit.service in (None, name)}.values()]
+        limits = [limit for limit in limits if limit.service in (None, name)]
     if not limits:
         raise UnknownError(f"no limit of the plans counts for '{scope}'")
     return limits

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from gateway.model import Application, Config, Each, Limit, Per, Period
+from gateway.model import Application, Config, Each, Limit, Period
 from gateway.quota.backup import window_of
 from gateway.quota.census import Units
-from gateway.quota.counters import Rule
 from gateway.quota.crossings import metric_of
+from gateway.quota.holding import Holding, named_alone
 from gateway.quota.periods import window, zone_of
 from gateway.store import keys
 from gateway.store.keys import Counted
@@ -40,26 +40,17 @@ def usage(config: Config, counters: Iterable[tuple[Counted, Units]], now: float,
 
     `now` is the store's time. Counters of limits that the plans do not have any more are left out.
     """
-    limits = {Rule.of(limit): limit for plan in config.plans.values() for limit in plan.limits}
+    holding = Holding(config)
     found = {(row.scope, row.plan, row.metric, row.period): row for row in _untouched(config, now, application)}
     for name, units in counters:
         here = window_of(name)
         if here is None or not here.start <= now < (here.end or float("inf")):
             continue
-        rule = Rule(name.plan, name.service or None, name.metric, Period(name.period), name.zone)
-        limit = next(filter(None, (limits.get(rule._replace(per=per)) for per in pers_of(name.tag))), None)
+        limit = holding.limit(name)
         if limit is not None:
             row = _row(shown(name.tag), limit, units.spent, units.topped, here.end)
             found[row.scope, row.plan, row.metric, row.period] = row
     return sorted(found.values(), key=lambda row: (row.scope, row.plan, row.metric, ORDER[row.period]))
-
-
-def pers_of(tag: str) -> tuple[Per, ...]:
-    """Whose requests count in a scope, by its tag: all that they may be where it is a digest."""
-    kind, colon, _ = unquote(tag).partition(":")
-    if tag.startswith("~"):
-        return tuple(Per)
-    return (Per(kind),) if colon and kind in list(Per) else (Per.APPLICATION,)
 
 
 def tags_of(application: Application) -> str:
@@ -69,11 +60,8 @@ def tags_of(application: Application) -> str:
 
 
 def _untouched(config: Config, now: float, application: str) -> Iterator[Usage]:
-    for app in config.applications.values():
-        if app.each is Each.SHARED and application in ("", app.name):
-            limits = [limit for plan in app.plans for limit in config.plans[plan].limits]
-            for limit in (limit for limit in limits if limit.per is Per.APPLICATION):
-                yield _row(app.name, limit, 0, 0, window(limit.period, zone_of(limit.period, limit.zone), now).end)
+    for app, limit in named_alone(config, application or None):
+        yield _row(app.name, limit, 0, 0, window(limit.period, zone_of(limit.period, limit.zone), now).end)
 
 
 def shown(tag: str) -> str:

@@ -72,13 +72,19 @@ class Account(Block):
     """Who owns applications."""
     state: Annotated[AccountState, one_of(AccountState, (), AccountState)] = AccountState.LIVE
     """live, or disabled: none of its applications is served."""
+    plans: Some[of.Name] | None = None
+    """Plans that hold for all its applications, and whose limits are theirs together; no two for the same service."""
 
 
 class Application(Block):
     account: of.Name | None = None
     """Its owner."""
-    plans: Some[of.Name]
-    """Its plans; no two of them for the same service."""
+    plans: Some[of.Name] | None = None
+    """Its plans; no two of them for the same service. May be left out where its account has some."""
+    limits: dict[of.Metered, Some[Limit]] = Field(default_factory=dict)
+    """Limits of its own, by metric: each stands for that of its plans which counts the same, and keeps the usage."""
+    exempt: Some[of.Text] | None = None
+    """Limits of its plans that do not hold for it, such as hits/month."""
     client_ids: Some[of.Text] | None = None
     """Clients whose tokens (`azp`) belong to it."""
     api_keys: Some[ApplicationKey] | None = None

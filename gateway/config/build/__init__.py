@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.config.blocks import File
 from gateway.config.build import gateway as process
+from gateway.config.build.accounts import accounts
 from gateway.config.build.anonymous import check_found
 from gateway.config.build.applications import applications
 from gateway.config.build.channels import channel
@@ -13,14 +14,15 @@ from gateway.config.build.listen import listen
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
 from gateway.config.build.store import store
-from gateway.model import Account, ClientTimeouts, Config, Drain
+from gateway.model import ClientTimeouts, Config, Drain
 
 
 def build(file: File, context: Context) -> Config:
     """The configuration; `context` hears of everything that is wrong."""
     plans = whole_plans(file.plans, context)
     blocks = {name: whole.block for name, whole in plans.items()}
-    check_found(file.applications, blocks, file.services, context)
+    check_found(file, blocks, context)
+    built = {name: plan(whole, file.services, context) for name, whole in plans.items()}
     return Config(
         listen=listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
@@ -34,10 +36,7 @@ def build(file: File, context: Context) -> Config:
         providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
         channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
         services=services(file.services, file.gateway.limits.body, context),
-        plans={name: plan(whole, file.services, context) for name, whole in plans.items()},
-        accounts={
-            name: Account(name=name, email=block.contact.email, state=block.state)
-            for name, block in file.accounts.items()
-        },
-        applications=applications(file.applications, blocks, context),
+        plans=built,
+        accounts=accounts(file.accounts, blocks, context),
+        applications=applications(file, plans, built, context),
     )

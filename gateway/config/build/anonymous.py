@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gateway.config.blocks import File
 from gateway.config.blocks.plans import Application, Plan
 from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
@@ -13,20 +14,15 @@ from gateway.model import Each
 KNOWN_BY = "client_ids api_keys app_id match"
 
 
-def check_found(
-    applications: Mapping[str, Application],
-    plans: Mapping[str, Plan],
-    services: Mapping[str, Service],
-    context: Context,
-) -> None:
+def check_found(file: File, plans: Mapping[str, Plan], context: Context) -> None:
     """Each application can be found, and those that services name for anonymous requests can serve them."""
-    anonymous = set()
-    for service, block in services.items():
+    applications, anonymous = file.applications, set()
+    for service, block in file.services.items():
         lines = list(_anonymous(service, block))
         for where, name in lines:
             anonymous.add(name)
             if context.refer("application", name, where) and name in applications:
-                _check(name, applications[name], service, plans, where, context)
+                _check(name, applications[name], service, file, plans, where, context)
         for where, name in lines[1:]:
             context.complain(where, Complaint("is a second application for the same requests", shown=name))
     for name, application in applications.items():
@@ -43,12 +39,12 @@ def _anonymous(service: str, block: Service) -> Iterator[tuple[Where, str]]:
 
 
 def _check(
-    name: str, block: Application, service: str, plans: Mapping[str, Plan], where: Where, context: Context
+    name: str, block: Application, service: str, file: File, plans: Mapping[str, Plan], where: Where, context: Context
 ) -> None:
     if block.each in (Each.CLIENT, Each.USER):
         text = f"counts each {block.each}, and anonymous requests name none; it needs each: address or shared"
         context.complain(where, Complaint(text, shown=name))
-    if all(plan in plans for plan in block.plans) and not any(
-        service in (plans[plan].services or ()) for plan in block.plans
-    ):
+    account = file.accounts.get(block.account or "")
+    names = [*(block.plans or ()), *(account.plans or () if account is not None else ())]
+    if all(plan in plans for plan in names) and not any(service in (plans[plan].services or ()) for plan in names):
         context.complain(where, Complaint("has no plan that opens this service", shown=name))

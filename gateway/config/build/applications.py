@@ -6,35 +6,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import model
+from gateway.config.blocks import File
 from gateway.config.blocks.conditions import required
 from gateway.config.blocks.keys import ApplicationKey
 from gateway.config.blocks.plans import Application, Plan
+from gateway.config.build.accounts import refuse_overlap
 from gateway.config.build.context import Context, Where
+from gateway.config.build.extends import Whole
+from gateway.config.build.own_limits import OwnLimits
 from gateway.config.problems import Complaint, repeated
 
 
 def applications(
-    blocks: Mapping[str, Application], plans: Mapping[str, Plan], context: Context
+    file: File, wholes: Mapping[str, Whole], plans: Mapping[str, model.Plan], context: Context
 ) -> dict[str, model.Application]:
+    """`plans` as the model has them, `wholes` as they are written."""
+    blocks = file.applications
     _refuse_shared(blocks, "client_ids", context)
     _refuse_shared(blocks, "api_keys", context)
     _refuse_shared(blocks, "app_id", context)
     _refuse_repeated(blocks, context)
-    return {name: _application(name, block, plans, context) for name, block in blocks.items()}
+    return {name: _application(name, block, file, wholes, plans, context) for name, block in blocks.items()}
 
 
-def _application(name: str, block: Application, plans: Mapping[str, Plan], context: Context) -> model.Application:
+def _application(
+    name: str,
+    block: Application,
+    file: File,
+    wholes: Mapping[str, Whole],
+    plans: Mapping[str, model.Plan],
+    context: Context,
+) -> model.Application:
     where: Where = ("applications", name)
-    valid = block.valid
-    if block.account is not None:
-        context.refer("account", block.account, (*where, "account"))
-    context.refer_each("plan", block.plans, (*where, "plans"))
-    _refuse_overlap(block.plans, plans, (*where, "plans"), context)
-    if block.account is None:
-        _require_account(block.plans, plans, (*where, "plans"), context)
+    valid, names = block.valid, block.plans or []
+    _check_plans(block, file, {name: whole.block for name, whole in wholes.items()}, where, context)
+    theirs = [plans[plan] for plan in names if plan in plans]
+    own = OwnLimits(name, file, theirs, wholes, context).built() if block.limits or block.exempt else {}
     return model.Application(
         name=name,
-        plans=tuple(block.plans),
+        plans=tuple(names),
+        limits=own,
         account=block.account,
         client_ids=tuple(block.client_ids or ()),
         api_keys=tuple(key.built for key in block.api_keys or ()),
@@ -49,19 +60,22 @@ def _application(name: str, block: Application, plans: Mapping[str, Plan], conte
     )
 
 
+def _check_plans(block: Application, file: File, plans: Mapping[str, Plan], where: Where, context: Context) -> None:
+    if block.account is not None:
+        context.refer("account", block.account, (*where, "account"))
+    names = block.plans or []
+    context.refer_each("plan", names, (*where, "plans"))
+    refuse_overlap(names, plans, (*where, "plans"), context)
+    account = None if block.account is None else file.accounts.get(block.account)
+    cut = block.account is not None and context.faulty("accounts", block.account)
+    if not names and (account is None or not account.plans) and not cut and not context.faulty(*map(str, where)):
+        context.complain(where, Complaint("has no plans, and no account that has some (plans account)"))
+    if block.account is None:
+        _require_account(names, plans, (*where, "plans"), context)
+
+
 def _moment(seconds: float | None) -> model.Moment | None:
     return None if seconds is None else model.Moment(seconds)
-
-
-def _refuse_overlap(names: list[str], plans: Mapping[str, Plan], where: Where, context: Context) -> None:
-    """The service picks the plan, so no two plans may have a service in common."""
-    plan_of: dict[str, str] = {}
-    for position, name in enumerate(names):
-        for service in (plans[name].services or ()) if name in plans else ():
-            first = plan_of.setdefault(service, name)
-            if first != name and context.defines("service", service):
-                text = f"has the service '{service}', as the plan '{first}' beside it has; the service picks the plan"
-                context.complain((*where, position), Complaint(text, shown=name))
 
 
 def _require_account(names: list[str], plans: Mapping[str, Plan], where: Where, context: Context) -> None:

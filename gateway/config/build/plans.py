@@ -67,7 +67,7 @@ def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
         seen: dict[object, Where] = {}
         for position, item in enumerate(items):
             where = whole.at(key, position)
-            limit = _limit(whole.name, service, metric, item, whole.block)
+            limit = limit_of(whole.name, service, metric, item, whole.block)
             first = seen.setdefault(counts_as(item), where)
             if first != where:
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period, time zone and per"
@@ -76,7 +76,8 @@ def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
             yield limit
 
 
-def _limit(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
+def limit_of(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
+    """As a plan has it that says the rest."""
     value, period = item.limit
     over = over_of(item, behaviour_of(block.over))
     bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over.over is Over.ALLOW)
