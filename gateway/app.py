@@ -31,7 +31,9 @@ from gateway.quota.page import Page
 from gateway.quota.store import StoreLedger
 from gateway.site import build_site, connection_counts
 from gateway.staging import Staging
-from gateway.store.topology import topology
+from gateway.store.marks import Row
+from gateway.store.shared import Shared, share
+from gateway.store.topology import Topology, topology
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.log_writer import STDERR, STDOUT, LogWriter
 from gateway.telemetry.logs import log_to
@@ -125,7 +127,9 @@ class Worker:
 
     async def _compose(self, stack: AsyncExitStack) -> AccessLog:
         loop = asyncio.get_running_loop()
-        self._ledger = await self._make_ledger(stack)
+        servers = self._find_store(stack)
+        self._ledger = await self._make_ledger(stack, servers)
+        self._shared = await self._share(stack, servers)
         site = build_site(self._config, self._ledger, loop)
         self._staging = Staging(site, self._ledger)
         stack.push_async_callback(self._staging.close)
@@ -155,16 +159,28 @@ class Worker:
         self._server.receive(site.terms, config.trusted_proxies)
         self._server.bound(fitting(config.limits), config.timeouts, MemoryWatch(config.limits.memory).is_high)
 
-    async def _make_ledger(self, stack: AsyncExitStack) -> Ledger:
+    def _find_store(self, stack: AsyncExitStack) -> Topology | None:
+        """None for `store: memory`."""
+        if self._config.store.kind == "memory":
+            return None
+        servers = topology(self._config.store)
+        stack.push_async_callback(servers.close)
+        return servers
+
+    async def _share(self, stack: AsyncExitStack, servers: Topology | None) -> Shared:
+        def tell(row: Row) -> None:
+            self._channel.send("mark", row=row)
+
+        return await share(stack, self._config.store, servers, self._config.data, tell)
+
+    async def _make_ledger(self, stack: AsyncExitStack, servers: Topology | None) -> Ledger:
         store = self._config.store
-        if store.kind == "memory":
+        if servers is None:
 
             def raised(alert: Alert) -> None:
                 self._channel.send("alert", alert=alert._asdict())
 
             return MemoryLedger(time.time, raised)
-        servers = topology(store)
-        stack.push_async_callback(servers.close)
         stack.callback(self._fallback.close)
         ledger = StoreLedger(
             servers,
@@ -214,6 +230,8 @@ class Worker:
                 await self._adopt(message["sockets"])
             case "release":
                 self._release(message["sockets"])
+            case "mark":
+                self._shared.marks.apply([Row(*message["row"])])
             case "hurry":
                 self._server.hurry()
 
@@ -234,6 +252,8 @@ class Worker:
             problems.append("store: it does not answer")
         elif isinstance(self._ledger, StoreLedger) and self._ledger.fenced:
             problems.append("store: it may have lost data, and waits for what gateways remember")
+        if not self._shared.marks.known:
+            problems.append("store: it has not told yet what was revoked")
         return problems
 
     async def _adopt(self, sockets: list[int]) -> None:

@@ -17,6 +17,7 @@ import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gateway.admin.alerts import alert_routes
 from gateway.admin.app import admin_app
@@ -27,6 +28,7 @@ from gateway.process.alerting import Alerting
 from gateway.process.background import background
 from gateway.process.crew import Crew, Hooks
 from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
+from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
 from gateway.process.stores import StoreKeeper
 from gateway.process.systemd import Notifier, inherited
@@ -70,6 +72,7 @@ class Supervisor:
         self._alerting = Alerting(self._registry.count_alert, self._registry.count_attempt)
         self._store = StoreKeeper()
         self._usage = UsageDesk()
+        self._marks = MarksKeeper(self._broadcast)
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -102,8 +105,10 @@ class Supervisor:
         self._config = await self._store.start(stack, self._config)
         await self._alerting.start(stack, self._config)
         self._usage.start(stack, self._config)
+        await self._marks.start(stack, self._config)
         alerts = alert_routes(self._alerting.desk)
-        background(stack, serve_admin(admin_app(self._missing, self._metrics, self.reload, self._usage, alerts), admin))
+        pages = admin_app(self._missing, self._metrics, self.reload, self._usage, alerts, lambda: self._store.warnings)
+        background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())
         self._crew = Crew(self._config, shares, self._hooks())
         await self._crew.start()
@@ -208,6 +213,13 @@ class Supervisor:
                 self._registry.apply(str(worker.slot), message["delta"])
             case "alert":
                 self._alerting.push(Alert(**message["alert"]))
+            case "mark":
+                self._marks.hear(message["row"])
+
+    def _broadcast(self, row: list[Any]) -> None:
+        """A mark that was set here, with `store: memory`."""
+        for worker in self._crew.serving() if self._crew is not None else ():
+            worker.tell("mark", row=row)
 
 
 def has_terminal() -> bool:

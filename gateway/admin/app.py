@@ -35,15 +35,23 @@ PAGES = {"/healthz": "the process lives", "/readyz": "it may get traffic", "/met
 
 
 def admin_app(
-    ready: Ready, metrics: Metrics, reload: Reload, usage: UsageDesk, more: Sequence[Route] = ()
+    ready: Ready,
+    metrics: Metrics,
+    reload: Reload,
+    usage: UsageDesk,
+    more: Sequence[Route] = (),
+    warnings: Callable[[], Sequence[str]] = tuple,
 ) -> Starlette:
-    """The application. `ready` lists what is missing, `draining` among it; `metrics` gives what a scraper accepts."""
+    """The application. `ready` lists what is missing, `draining` among it; `warnings` what keeps it from nothing now;
+    `metrics` gives what a scraper accepts.
+    """
 
     async def readiness(_: Request) -> Response:
         missing = await missing_now(ready)
+        noted = {"warnings": told} if (told := warnings()) else {}
         if missing:
-            return page({"status": "not ready", "missing": missing}, HTTPStatus.SERVICE_UNAVAILABLE)
-        return page({"status": "ready"})
+            return page({"status": "not ready", "missing": missing, **noted}, HTTPStatus.SERVICE_UNAVAILABLE)
+        return page({"status": "ready", **noted})
 
     async def exposition(request: Request) -> Response:
         body, content_type = await metrics(",".join(request.headers.getlist("accept")))

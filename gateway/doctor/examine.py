@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 
 from redis.exceptions import RedisError
@@ -13,7 +14,9 @@ from gateway.doctor.targets import targets
 from gateway.model import Config
 from gateway.quota.census import Census
 from gateway.store import StoreError
+from gateway.store.lines import Lines
 from gateway.store.refusals import explain
+from gateway.store.store_marks import StoreMarks
 from gateway.store.topology import Topology
 from gateway.store.visit import visiting
 
@@ -33,7 +36,8 @@ async def examine(config: Config, *, and_targets: bool = False) -> AsyncIterator
 async def examine_store(config: Config) -> AsyncIterator[Finding]:
     """Of each server of the store, and of what is in it."""
     if config.store.kind == "memory":
-        yield warning("store", "memory: a restart of the gateway forgets all usage; use `embedded` or a server")
+        text = "memory: a restart of the gateway forgets all usage and all sessions; use `embedded` or a server"
+        yield warning("store", text)
         return
     if config.store.kind == "embedded" and not (config.data / "store").is_dir():
         yield ok("store", f"embedded: it is made in {config.data} when the gateway first runs")
@@ -46,6 +50,7 @@ async def examine_store(config: Config) -> AsyncIterator[Finding]:
                     told.add(finding)
                     yield finding
             yield await counters(config, servers)
+            yield await marks(config, servers)
     except StoreError as error:
         yield problem("store", str(error))
 
@@ -83,3 +88,18 @@ async def counters(config: Config, servers: Topology) -> Finding:
         some = f"{len(census.rubbish)} keys are not what they look like, such as {census.rubbish[0]}"
         return warning("store: counters", f"{text}; {some}: requests that they concern get 503; delete them")
     return ok("store: counters", text)
+
+
+async def marks(config: Config, servers: Topology) -> Finding:
+    """How many there are, and whether all gateways can read them."""
+    lines = Lines(servers, config.store)
+    found = StoreMarks(lines, config.store.prefix, time.time)
+    try:
+        await found.look()
+    finally:
+        await lines.close()
+    if found.rubbish:
+        text = f"{found.rubbish} entries are none: what they revoked holds no more; delete them from {found.place}"
+        return warning("store: marks", text)
+    number = sum(row.value is not None for row in found.rows.values())
+    return ok("store: marks", f"{number}: what is revoked, suspended, valid only from some time on")

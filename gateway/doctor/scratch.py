@@ -1,4 +1,4 @@
-"""The ledger's scripts, tried on keys of their own that are gone afterwards."""
+"""The gateway's scripts, tried on keys of their own that are gone afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from gateway.store import keys
 from gateway.store.connection import PATIENCE
 from gateway.store.fence import LOOK
 from gateway.store.pipe import Command, Link
+from gateway.store.records import INDEX, ONCE, SWAP
 from gateway.store.script import Script
+from gateway.store.store_marks import READ, WRITE
 
 FOREVER = (10, 0, "", "")  # value, start, end, drop
 UNITS = (1, 0, 0, 0, 0)  # used, apart, beside, back, want
@@ -23,6 +25,7 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
     """On an open link to the server with the run id `run`. Raises ResponseError for what does not run."""
     scratch = keys.probe(prefix, tag)
     record, processes, last, counter, outbox = (f"{scratch}-{what}" for what in ("e", "p", "l", "c", "o"))
+    value, names, facts, order, ends = (f"{scratch}-{what}" for what in ("v", "n", "f", "r", "d"))
     try:
         look = await _run(LOOK, link, (2, record, processes, "doctor", run, 0, 0, 0, 1, 10, 0))
         here = f"{look.split(b';')[1].decode()} {run}"
@@ -31,8 +34,14 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
         await _run(PUBLISH, link, (1, counter, record, here, outbox, 1, 1, 0, 0, 0, "", "", "", ""))
         await _run(RESTORE, link, (1, counter, record, here, 0, 1, 1, 0, 0, "", ""))
         await _run(ADJUST, link, (1, counter, record, here, 1, 1, 0, "", ""))
+        await _run(ONCE, link, (1, value, record, here, 10_000, 0))
+        await _run(SWAP, link, (1, value, "", "", 10_000))
+        await _run(INDEX, link, (1, names, "doctor", 10_000))
+        await _run(WRITE, link, (3, facts, order, ends, 0, 1, "doctor", "", "", ""))
+        await _run(READ, link, (2, facts, order, 0, 1, 0))
     finally:
-        await link.exchange([("DEL", record, processes, last, counter, outbox)], PATIENCE)
+        used = (record, processes, last, counter, outbox, value, names, facts, order, ends)
+        await link.exchange([("DEL", *used)], PATIENCE)
 
 
 async def _run(script: Script, link: Link, call: Command) -> bytes:

@@ -27,6 +27,7 @@ class StoreKeeper:
 
     def __init__(self) -> None:
         self._vetting: Vetting | None = None
+        self._in_memory = False
         self._settler: Settler | None = None
 
     @property
@@ -34,8 +35,16 @@ class StoreKeeper:
         """Why the store is unfit, once that is known."""
         return None if self._vetting is None else self._vetting.problem
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the store would lose at a restart."""
+        if self._in_memory:
+            return ["store: memory: the end of a worker costs all usage and all sessions"]
+        return [f"store: {self._vetting.cost}"] if self._vetting is not None and self._vetting.forgetful else []
+
     async def start(self, stack: AsyncExitStack, config: Config) -> Config:
         """The configuration with the store's URL, after starting the embedded one; raises StoreError."""
+        self._in_memory = config.store.kind == "memory"
         if config.store.kind not in ("embedded", "memory"):
             await self._vet(stack, config)
         if config.store.kind == "embedded":

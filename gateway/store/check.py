@@ -35,9 +35,9 @@ COSTS = {
     Persistence.EVERY_WRITE: "a restart of the store costs nothing",
     Persistence.EVERY_SECOND: "a restart of the store costs what no running gateway remembers of its last second",
     Persistence.SNAPSHOTS: "a restart of the store costs what was counted since its last snapshot, "
-    "but for what running gateways remember: set `appendonly yes` in it",
+    "but for what running gateways remember, and the sessions that began since: set `appendonly yes` in it",
     Persistence.NONE: "a restart of the store costs all usage, and limits start afresh, "
-    "but for what running gateways remember: set `appendonly yes` in it",
+    "but for what running gateways remember, and it ends all sessions: set `appendonly yes` in it",
     Persistence.UNKNOWN: "the store does not tell what a restart costs",
 }
 

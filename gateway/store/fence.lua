@@ -8,7 +8,7 @@
 --          nothing is lost, each with a comma after it
 -- KEYS[2]  the processes, a sorted set by when they were last here
 --
--- ARGV[1]  the process
+-- ARGV[1]  the process; "" for who does not count there
 -- ARGV[2]  the run id of the server that the caller is connected to
 -- ARGV[3]  the epoch that the caller knows, 0 for none
 -- ARGV[4]  the latest store time that the caller saw, in microseconds
@@ -47,7 +47,7 @@ local written = string.format('%.0f %s %.0f %s', epoch, run, opens, intact)
 if written ~= record then redis.call('SET', KEYS[1], written) end
 
 local patience = tonumber(ARGV[7]) * 1000000
-redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
+if ARGV[1] ~= '' then redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', now - patience))
 local processes = redis.call('ZCARD', KEYS[2])
 return string.format('%.0f;%.0f;%.0f;%s;%d', now, epoch, opens, intact, processes)

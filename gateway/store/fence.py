@@ -32,7 +32,9 @@ class Fence:
     """What a process knows of the epoch of a node."""
 
     def __init__(self, prefix: str, node: Node, process: str, *, seconds: float, durable: bool) -> None:
-        """`seconds` that a new epoch is fenced; `durable`: a restart of the server loses nothing acknowledged."""
+        """`process`: "" for who does not count there. `seconds` that a new epoch is fenced; `durable`: a restart of the
+        server loses nothing acknowledged.
+        """
         self.epoch = 0
         self.run = ""
         self.processes = 1

@@ -11,6 +11,10 @@ PREFIX:processes                                        who counts there
 
 PREFIX:outboxes                                         the tags of all streams that a cluster has had
 PREFIX:{~alerts}:PAGE                                   a page of the book of alerts, a hash
+PREFIX:{~marks}:PART                                    the marks: see marks.lua
+
+PREFIX:~KIND:{NAME}                                     a record, such as a session; see records.py
+PREFIX:~KIND:of:{OWNER}                                 the names of an owner's records of a kind, a sorted set
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from gateway.model import Limit
 
 LONGEST_TAG = 200  # bytes; a longer scope, such as a subject of kilobytes, is named by its digest
 BOOK = "~alerts"  # the hash tag of the book of alerts; no scope's, as none begins so but with a digest
+MARKS = "~marks"  # and that of the marks
 TAG = re.compile(r"~[0-9a-f]{64}|(?:[A-Za-z0-9_.\-/@+]|%[0-9A-F]{2})+")  # what `tag` makes
 
 
@@ -116,6 +121,32 @@ def outboxes(prefix: str) -> str:
 def book(prefix: str, page: str) -> str:
     """A page of the book of alerts."""
     return _own(prefix, BOOK, page)
+
+
+def marks(prefix: str, part: str) -> str:
+    """A part of the marks."""
+    return _own(prefix, MARKS, part)
+
+
+def record(prefix: str, kind: str, name: str) -> str:
+    """A record's key."""
+    return f"{_part(prefix)}:~{_part(kind)}:{{{tag(name)}}}"
+
+
+def record_names(prefix: str, kind: str) -> str:
+    """What SCAN finds the records of a kind by."""
+    return f"{_part(prefix)}:~{_part(kind)}:{{*}}"
+
+
+def name_in(key: str) -> str | None:
+    """The name in a record's key; None for one that was too long to be in it."""
+    safe = key.partition(":{")[2].removesuffix("}")
+    return None if safe.startswith("~") else unquote(safe, errors="surrogatepass")
+
+
+def owned(prefix: str, kind: str, owner: str) -> str:
+    """The key of the names of an owner's records of a kind."""
+    return f"{_part(prefix)}:~{_part(kind)}:of:{{{tag(owner)}}}"
 
 
 def _own(prefix: str, tag: str, what: str) -> str:

@@ -41,6 +41,11 @@ class Vetting:
         known = [facts.persistence for facts in self.facts.values()] or [Persistence.UNKNOWN]
         return max(known, key=list(Persistence).index).cost
 
+    @property
+    def forgetful(self) -> bool:
+        """Whether a restart of the store costs more than its last second."""
+        return any(facts.persistence in FORGETFUL for facts in self.facts.values())
+
     async def look(self) -> bool:
         """Whether all answered; raises StoreError if one is unfit."""
         errors = await self._look()
@@ -50,7 +55,7 @@ class Vetting:
         if not errors:
             described = {f"{facts.server}, durable: {facts.persistence}" for facts in self.facts.values()}
             log.info("the store is %s", "; ".join(sorted(described)))
-            if any(facts.persistence in FORGETFUL for facts in self.facts.values()):
+            if self.forgetful:
                 log.warning("%s", self.cost)
         return not errors
 

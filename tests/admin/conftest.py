@@ -24,6 +24,7 @@ class Gateway:
     """What the admin pages ask the gateway, and where they are served."""
 
     missing: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     exposition: bytes = b"gateway_connections 1.0\n"
     accepted: list[str] = field(default_factory=list)
     reloaded: Reloaded = NOTHING
@@ -70,7 +71,10 @@ class Gateway:
 async def gateway() -> AsyncIterator[Gateway]:
     gateway = Gateway()
     gateway.task = asyncio.create_task(
-        serve_admin(admin_app(gateway.ready, gateway.metrics, gateway.reload, gateway.usage), gateway.sock)
+        serve_admin(
+            admin_app(gateway.ready, gateway.metrics, gateway.reload, gateway.usage, warnings=lambda: gateway.warnings),
+            gateway.sock,
+        )
     )
     yield gateway
     await gateway.stop()

@@ -24,6 +24,13 @@ async def test_a_gateway_that_lacks_nothing_is_ready(client: httpx2.AsyncClient)
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
 
 
+async def test_what_a_restart_would_cost_is_told_beside(gateway: Any, client: httpx2.AsyncClient) -> None:
+    gateway.warnings = ["store: a restart costs all usage"]
+    answer = await client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "warnings": ["store: a restart costs all usage"]}
+
+
 async def test_one_that_is_not_ready_tells_what_is_missing(gateway: Any, client: httpx2.AsyncClient) -> None:
     gateway.missing = ["draining", "ledger: the store is away"]
     answer = await client.get("/readyz")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rigs.clusters import ClusterRig
 from rigs.ledgers import gateway, yearly
+from rigs.shared import marks
 from rigs.stores import Server, TcpServer, Tls, binary_of
 
 from gateway.doctor.examine import examine_store
@@ -53,6 +54,7 @@ async def test_all_is_well_with_a_good_store(server: Server) -> None:
     assert found["store: restart"].text == "a restart of the store costs nothing"
     assert found["store: epoch"].text == "no gateway has counted here under the prefix 'gw' yet"
     assert found["store: rights"].text == "user default may do all that the gateway does"
+    assert found["store: marks"].text == "0: what is revoked, suspended, valid only from some time on"
     assert server.ask("KEYS", "*") == []  # nothing is left of what was tried
 
 
@@ -172,3 +174,15 @@ async def test_an_embedded_store_is_looked_at_and_not_made(tmp_path: Path) -> No
     (tmp_path / "data" / "store").mkdir(parents=True)
     found = await findings(Store(kind="embedded", timeout=1.0), tmp_path / "data")
     assert levels(found) == {Level.OK}
+
+
+async def test_marks_are_counted_and_what_is_none_is_told(server: Server) -> None:
+    async with marks(store_at(server)) as some:
+        await some.set("revoked", "a")
+        await some.set("revoked", "b")
+        await some.clear("revoked", "b")
+    assert (await findings(store_at(server)))["store: marks"].text.startswith("1: ")
+    server.ask("HSET", "gw:{~marks}:facts", "revoked a", "rubbish")
+    told = (await findings(store_at(server)))["store: marks"]
+    assert told.level is Level.WARNING
+    assert told.text == "1 entries are none: what they revoked holds no more; delete them from gw:{~marks}:facts"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from gateway.alerts.store_outbox import StoreOutbox
 from gateway.model import Charge, Limit, Period, Store, Verdict
 from gateway.quota.store import StoreLedger
 from gateway.store import StoreError
+from gateway.store.lines import Lines
+from gateway.store.records import StoreRecords, Use
 from gateway.store.rights import RULE, SENTINEL_RULE
+from gateway.store.store_marks import StoreMarks
 from gateway.store.topology import Topology, topology
 from gateway.store.vetting import Vetting
 
@@ -59,8 +63,28 @@ async def the_alert(outbox: StoreOutbox | Outboxes) -> str:
     return f"{entries[0].alert.application} {entries[0].alert.bin}"
 
 
+async def remember(servers: Topology, store: Store) -> None:
+    """All that is done with records and marks."""
+    lines = Lines(servers, store, 20.0)
+    records, marks = StoreRecords(lines, store), StoreMarks(lines, store.prefix, time.time)
+    for name in ("a", "b", "c"):  # on several servers
+        assert await records.put("session", name, b"1", 60)
+        assert await records.swap("session", name, b"1", b"2", 60)
+        await records.index("session", name, "x", 60)
+        assert await records.listed("session", name) == ["x"]
+        await records.unindex("session", name, "x")
+        assert await records.once("proof", name, 60, made=time.time() + 60) is Use.FIRST
+        assert await records.take("session", name) == b"2"
+        await records.drop("proof", name)
+    assert [name async for name in records.scan("session")] == []
+    await marks.set("revoked", "a", until=time.time() + 60)
+    await marks.clear("revoked", "a")
+    assert await marks.look()
+    await lines.close()
+
+
 async def use(store: Store) -> None:
-    """As a gateway does: look at it, count, deliver."""
+    """As a gateway does: look at it, count, deliver, remember."""
     async with AsyncExitStack() as stack:
         servers = topology(store)
         stack.push_async_callback(servers.close)
@@ -75,6 +99,7 @@ async def use(store: Store) -> None:
             redis = await stack.enter_async_context(servers.client(patience=5.0))
             outbox = StoreOutbox(redis, "gw", "a")
         assert await the_alert(outbox) == "mobile 50"
+        await remember(servers, store)
 
 
 async def test_the_rule_suffices_for_all_that_a_gateway_does(server: TcpServer) -> None:
@@ -107,6 +132,8 @@ async def test_it_suffices_in_a_cluster(cluster: ClusterRig) -> None:
         ("-script", "SCRIPT LOAD"),
         ("-xreadgroup", "XREADGROUP"),
         ("-@sortedset", "ZADD"),
+        ("-getdel", "GETDEL"),
+        ("-@hash", "HGET, HDEL"),
         ("-time", "TIME"),
     ],
 )
