@@ -14,11 +14,11 @@ TOKENS = 20_000  # one is about 3 KB
 
 
 class Entry(NamedTuple):
-    """What a token proved, until when (Unix seconds), and the key that verified it."""
+    """What a token proved, until when (Unix seconds), and the key that verified it (None: its provider told of it)."""
 
     identity: Identity
     expires: float
-    key: tuple[object, ...]
+    key: tuple[object, ...] | None
 
 
 class TokenCache:
@@ -51,4 +51,5 @@ class TokenCache:
 
     def retain(self, keys: frozenset[tuple[object, ...]]) -> None:
         """Forget the tokens whose key is not among these: it was withdrawn."""
-        self._entries = {digest: entry for digest, entry in self._entries.items() if entry.key in keys}
+        known = {None, *keys}
+        self._entries = {digest: entry for digest, entry in self._entries.items() if entry.key in known}

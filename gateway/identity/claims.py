@@ -12,6 +12,8 @@ LEEWAY = 30.0  # seconds that clocks may differ; RFC 8725 permits a few minutes 
 LATEST = 253_402_300_799  # the last second of the year 9999
 NAME_LENGTH = 255  # of `sub` (OpenID Connect Core 2), and of what else names someone
 
+ACCESS_TYPES = frozenset({"bearer", "access_token"})
+
 _ABSENT = object()
 
 
@@ -27,17 +29,55 @@ class Rules(NamedTuple):
         return cls(oidc.name, oidc.issuer, frozenset(oidc.audience))
 
 
-def check(token: Token, rules: Rules, now: float) -> None:
-    """Everything but the signature; raises InvalidToken. `now` in Unix seconds."""
-    claims = token.claims
+def check(token: Token, rules: Rules, now: float, *, whole: bool = True) -> None:
+    """Everything but the signature; raises InvalidToken. `now` in Unix seconds. Not `whole`: what a lightweight token
+    leaves out will be told by the provider."""
+    _check_issuer(token.claims, rules)
+    _check_type(token.header, token.claims)
+    _check_binding(token.claims)
+    _check_times(token.claims, now)
+    if whole:
+        _check_audience(token.claims, rules)
+        _check_names(token.claims)
+
+
+def check_told(claims: dict[str, Any], rules: Rules, now: float, token: Token | None) -> dict[str, Any]:
+    """The claims of an active token, as the provider told them (RFC 7662 2.2), held against the same rules.
+
+    `token`: itself, if it is one that can be read. What the answer leaves out is what that says; where both speak they
+    must agree. An opaque one's issuer is who told of it. Raises InvalidToken.
+    """
+    itself = {"iss": rules.issuer} if token is None else token.claims
+    for name in ("sub", "azp", "jti"):
+        if name in claims and name in itself and claims[name] != itself[name]:
+            raise InvalidToken("token_malformed", f"the provider tells of another {name} than the token's")
+    whole = {**itself, **claims}
+    _check_issuer(whole, rules)
+    if token is None:
+        _check_told_type(claims)
+    _check_binding(whole)
+    _check_times(whole, now)
+    _check_audience(whole, rules)
+    _check_names(whole)
+    return whole
+
+
+def _check_issuer(claims: dict[str, Any], rules: Rules) -> None:
     if claims.get("iss") != rules.issuer:
         raise InvalidToken("issuer_wrong", "the token is from another issuer")
-    _check_type(token.header, claims)
+
+
+def _check_binding(claims: dict[str, Any]) -> None:
     if "cnf" in claims:
         raise InvalidToken("token_bound", "tokens bound to a key or certificate are not supported yet")
-    _check_times(claims, now)
-    _check_audience(claims, rules)
-    _check_names(claims)
+
+
+def _check_told_type(claims: dict[str, Any]) -> None:
+    """An active refresh token is none for access: Keycloak tells kinds by `typ`, RFC 7662 by `token_type`, others by
+    `token_use`. One must say so, and none another thing."""
+    said = [claims[name] for name in ("typ", "token_type", "token_use") if name in claims]
+    if not said or not all(isinstance(word, str) and word.lower() in ACCESS_TYPES for word in said):
+        raise InvalidToken("token_type_wrong", "the token is not an access token")
 
 
 def _check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:

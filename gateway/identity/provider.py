@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from gateway.errors import Unavailable
 from gateway.identity.cache import Entry, TokenCache
-from gateway.identity.claims import Rules, audiences, check, identity_of
+from gateway.identity.claims import Rules, audiences, check, check_told, identity_of
+from gateway.identity.introspection import RETRY_AFTER, Introspector, Told
 from gateway.identity.jwks import Source
 from gateway.identity.keyring import KeyRing, Sleep
-from gateway.identity.keys import KeySet
+from gateway.identity.keys import Key, KeySet
 from gateway.identity.refusals import Invalid, InvalidToken
 from gateway.identity.token import Token
 from gateway.model import ASYMMETRIC, Identity, Oidc
 
-RETRY_AFTER = 5  # seconds, told with 503
+OPAQUE, LIGHTWEIGHT, EVERY = "opaque", "lightweight", "all"  # which tokens a provider is asked about
 
 Answer = Identity | Invalid | Unavailable
+Done = Callable[[Answer], None]
 
 
 class Provider:
@@ -35,6 +38,10 @@ class Provider:
         self._algorithms = frozenset(oidc.algorithms or ASYMMETRIC)
         self._clock = clock
         self._source = Source(oidc)
+        self._introspector, self._told = None, frozenset[str]()
+        if oidc.introspection is not None:
+            self._introspector = Introspector(oidc.name, self._source.channel, oidc.introspection, clock=clock, log=log)
+            self._told = frozenset(oidc.introspection.tokens)
         self._ring = KeyRing(oidc.name, self._source, self._changed, clock=clock, sleep=sleep, log=log)
 
     def serves(self, oidc: Oidc) -> bool:
@@ -47,6 +54,8 @@ class Provider:
 
     async def close(self) -> None:
         await self._ring.close()
+        if self._introspector is not None:
+            await self._introspector.close()
         await self._source.aclose()
 
     def problem(self) -> str | None:
@@ -61,36 +70,79 @@ class Provider:
         """Whether the token, besides, says that it is for this provider's audience."""
         return self.issued(token) and not self._rules.audience.isdisjoint(audiences(token.claims))
 
-    def verify(self, token: Token, digest: bytes, done: Callable[[Answer], None]) -> Identity | None:
-        """Who the token proves; None: `done` hears it later, once. Raises InvalidToken or Unavailable.
+    @property
+    def reads_opaque(self) -> bool:
+        """Whether it can be asked about tokens that nobody else can read."""
+        return not self._told.isdisjoint((OPAQUE, EVERY))
+
+    def verify(self, token: Token | None, text: bytes, digest: bytes, done: Done) -> Identity | None:
+        """Who the token proves; None: `done` hears it later, once. Raises InvalidToken or Unavailable. `token` is None
+        for an opaque one.
 
         The cheap checks come first, so that a token which could never pass costs no signature and no fetch.
         """
+        if token is None:
+            self._ask(None, text, digest, None, done)
+            return None
         if token.algorithm not in self._algorithms:
             raise InvalidToken("algorithm_refused", "the token's algorithm is not accepted")
-        check(token, self._rules, self._clock())
-        if self._asks_again(token, lambda: done(self._answer(token, digest))):
+        asks = self._asks_about(token)
+        check(token, self._rules, self._clock(), whole=not asks)
+        if self._asks_again(token, lambda: self._go_on(token, text, digest, done)):
             return None
-        return self._verified(token, digest)
+        return self._verified(token, text, digest, done)
+
+    def _asks_about(self, token: Token) -> bool:
+        """Whether its provider has to tell the rest."""
+        return EVERY in self._told or (LIGHTWEIGHT in self._told and "aud" not in token.claims)
 
     def _asks_again(self, token: Token, done: Callable[[], None]) -> bool:
         keys, kid = self._ring.keys, token.kid
         return bool(keys) and kid is not None and not keys.knows(kid) and self._ring.refetch(kid, done)
 
-    def _answer(self, token: Token, digest: bytes) -> Answer:
+    def _go_on(self, token: Token, text: bytes, digest: bytes, done: Done) -> None:
         try:
-            return self._verified(token, digest)
+            identity = self._verified(token, text, digest, done)
         except (Invalid, Unavailable) as error:
-            return error
+            done(error)
+        else:
+            if identity is not None:
+                done(identity)
 
-    def _verified(self, token: Token, digest: bytes) -> Identity:
+    def _verified(self, token: Token, text: bytes, digest: bytes, done: Done) -> Identity | None:
         keys = self._ring.keys
         if not keys or not self._ring.settles(token.kid):
             detail = "tokens cannot be verified at the moment"
             raise Unavailable(detail, code="identity_unavailable", retry_after=RETRY_AFTER)
         key = keys.verify(token)
-        identity = identity_of(token.claims, self.name)
-        self.cache.put(digest, Entry(identity, identity.expires, key.identity), self._clock())
+        if self._asks_about(token):
+            self._ask(token, text, digest, key, done)
+            return None
+        return self._known(token.claims, digest, key, float("inf"))
+
+    def _ask(self, token: Token | None, text: bytes, digest: bytes, key: Key | None, done: Done) -> None:
+        """Has the provider tell of it. What it said is believed for a while."""
+        assert self._introspector is not None and self._oidc.introspection is not None
+        believed = self._oidc.introspection.max_age
+
+        def told(answer: Told) -> None:
+            if not isinstance(answer, dict):
+                done(answer)
+                return
+            now = self._clock()
+            try:
+                claims = check_told(answer, self._rules, now, token)
+            except Invalid as error:
+                done(error)
+            else:
+                done(self._known(claims, digest, key, now + believed))
+
+        self._introspector.ask(text, digest, told)
+
+    def _known(self, claims: dict[str, Any], digest: bytes, key: Key | None, until: float) -> Identity:
+        identity = identity_of(claims, self.name)
+        entry = Entry(identity, min(identity.expires, until), None if key is None else key.identity)
+        self.cache.put(digest, entry, self._clock())
         return identity
 
     def _changed(self, keys: KeySet) -> None:

@@ -21,11 +21,12 @@ Codes are stable. Status 401 unless noted:
 | `issuer_wrong` | not issued by a provider that the service accepts |
 | `audience_missing`, `audience_wrong` | `aud` is absent, or names others |
 | `token_expired`, `token_not_yet_valid` | `exp`; `nbf` or `iat` |
+| `token_inactive` | the provider, which was asked, says that the token is not active |
 | `subject_missing` | `sub` is absent |
 | `algorithm_refused` | `alg` is not one that the issuer, or the key, may use |
 | `key_unknown` | the provider publishes no such key |
 | `signature_invalid` | the signature does not verify |
-| `identity_unavailable` | 503: the provider's keys cannot be had, so nobody can say |
+| `identity_unavailable` | 503: the provider's keys, or its word on the token, cannot be had, so nobody can say |
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from gateway.model.clients import (
 )
 from gateway.model.conditions import ANY_VALUE, Require
 from gateway.model.contracts import account_of, every_limit, limits_of, plans_of
-from gateway.model.identities import ASYMMETRIC, Identity, Oidc
+from gateway.model.identities import ASYMMETRIC, Identity, Introspection, Oidc
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
 from gateway.model.plans import (
@@ -78,6 +78,7 @@ __all__ = [
     "Drain",
     "Each",
     "Identity",
+    "Introspection",
     "KeyPlace",
     "Limit",
     "Listener",

@@ -11,6 +11,17 @@ ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """As whom a provider is asked about tokens, and about which: `opaque`, `lightweight` (without audience), `all`.
+    Its word is believed for `max_age` seconds."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    tokens: tuple[str, ...]
+    max_age: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Oidc:
     """A token issuer. `algorithms` empty: the asymmetric ones that the provider publishes."""
 
@@ -20,6 +31,7 @@ class Oidc:
     algorithms: tuple[str, ...] = ()
     internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
     ca: Path | None = None
+    introspection: Introspection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -30,6 +30,7 @@ from gateway.model import (
     DownMode,
     Drain,
     Each,
+    Introspection,
     KeyPlace,
     Limit,
     Memory,
@@ -505,6 +506,17 @@ def test_applications(config: Config) -> None:
             name="customers", plans=("free",), match=Require(roles=("customer", "shop:buyer")), each=Each.CLIENT
         ),
     }
+
+
+def test_whom_to_ask_about_tokens(write: Write) -> None:
+    base = "issuer: https://sso.example.com/, audience: gateway, introspection: {client_id: gateway, client_secret: s"
+    asked = load(write(f"identity: {{a: {{oidc: {{{base}}}}}}}}}")).providers["a"].introspection
+    assert asked == Introspection(client_id="gateway", client_secret="s", tokens=("opaque", "lightweight"))
+    asked = (
+        load(write(f"identity: {{a: {{oidc: {{{base}, tokens: all, max_age: 5s}}}}}}}}")).providers["a"].introspection
+    )
+    assert asked == Introspection(client_id="gateway", client_secret="s", tokens=("all",), max_age=5.0)
+    assert "'s'" not in repr(asked)
 
 
 def test_what_a_token_must_say(write: Write) -> None:

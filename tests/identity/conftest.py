@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 import pytest
@@ -98,6 +99,8 @@ class Issuer:
         self.jwks: list[dict[str, Any]] = [public_jwk(private, kid="first", alg="RS256", use="sig")]
         self.answers: dict[str, bytes] = {}  # path → a whole response
         self.requests: list[str] = []
+        self.told: dict[str, dict[str, Any]] = {}  # token → what introspection says of it
+        self.asked: list[dict[str, str]] = []  # forms that were posted, and the Authorization field
         self.open = asyncio.Event()  # clear: answers are held back
         self.open.set()
         self.issuer = self.origin = ""
@@ -110,6 +113,10 @@ class Issuer:
     @property
     def discovery(self) -> str:
         return "/realms/demo/.well-known/openid-configuration"
+
+    @property
+    def introspection(self) -> str:
+        return "/realms/demo/protocol/openid-connect/token/introspect"
 
     async def serve(self, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._server = await asyncio.start_server(self._answer, "127.0.0.1", port, ssl=tls)
@@ -161,14 +168,28 @@ class Issuer:
             head = await reader.readuntil(b"\r\n\r\n")
             path = head.split(b" ")[1].decode()
             self.requests.append(path)
+            form = await self._form(head, reader)
             await self.open.wait()
-            writer.write(self.answers.get(path) or self._usual(path))
+            writer.write(self.answers.get(path) or self._usual(path, form))
             await writer.drain()
         writer.close()
 
-    def _usual(self, path: str) -> bytes:
+    async def _form(self, head: bytes, reader: asyncio.StreamReader) -> dict[str, str]:
+        fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
+        fields = {name.lower(): value.decode() for name, value in fields.items()}
+        if not (length := int(fields.get(b"content-length", "0"))):
+            return {}
+        form = dict(parse_qsl((await reader.readexactly(length)).decode()))
+        self.asked.append(form | {"authorization": fields.get(b"authorization", "")})
+        return form
+
+    def _usual(self, path: str, form: dict[str, str]) -> bytes:
         if path == self.discovery:
-            return self.answer({"issuer": self.issuer, "jwks_uri": self.issuer + "/protocol/openid-connect/certs"})
+            endpoints = f"{self.issuer}/protocol/openid-connect"
+            published = {"jwks_uri": f"{endpoints}/certs", "introspection_endpoint": f"{endpoints}/token/introspect"}
+            return self.answer({"issuer": self.issuer, **published})
+        if path == self.introspection:
+            return self.answer(self.told.get(form["token"], {"active": False}))
         return self.answer({"keys": self.jwks}) if path == self.certs else self.answer({}, "404 Not Found")
 
     @staticmethod

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, OneOrSome, Some
 from gateway.config.blocks.listen import Listener
+from gateway.config.blocks.scalar import one_of
 from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
 from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
@@ -84,6 +85,25 @@ class Gateway(Block):
     """How long clients may take."""
 
 
+class Introspection(Block):
+    client_id: of.Text
+    """As which client the gateway asks."""
+    client_secret: of.Secret
+    """Its secret, as file:PATH or ${NAME}."""
+    tokens: OneOrSome[Annotated[str, one_of(("opaque", "lightweight", "all"))]] = Field(
+        default=["opaque", "lightweight"]
+    )
+    """Which are asked about: opaque ones, lightweight ones (without an audience), or all."""
+    max_age: of.Belief = 30.0
+    """How long an answer is believed."""
+
+    @model_validator(mode="after")
+    def _all_is_all(self) -> Self:
+        if "all" in self.tokens and len(self.tokens) > 1:
+            raise Complaint("says all, and more; all is enough", at=("tokens",))
+        return self
+
+
 class Oidc(Block):
     issuer: net.Url
     """The `iss` of the tokens, letter by letter, and where the provider is found."""
@@ -95,6 +115,8 @@ class Oidc(Block):
     """Where the gateway reaches the provider, if not at the issuer's URL."""
     ca: of.FilePath | None = None
     """A private CA's certificates."""
+    introspection: Introspection | None = None
+    """Asks the provider about tokens that do not tell all themselves."""
 
     @model_validator(mode="after")
     def _ca_has_tls(self) -> Self:

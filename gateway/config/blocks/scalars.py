@@ -116,10 +116,18 @@ def _fence(text: str) -> float:
     return seconds
 
 
+def _belief(text: str) -> float:
+    seconds = duration(text)
+    if not 1 <= seconds <= 300:
+        raise Complaint("is not from 1s to 5m: for so long a revoked token may be taken", shown=text)
+    return seconds
+
+
 SPAN = {"type": "string", "pattern": f"^{_DURATION}$"}
 _TIMED = "a duration such as 50ms, 5s, 2m or 1h", SPAN
 Duration = Annotated[float, Scalar(_TIMED[0], duration, _TIMED[1])]
 Fence = Annotated[float, Scalar(_TIMED[0], _fence, _TIMED[1])]
+Belief = Annotated[float, Scalar(_TIMED[0], _belief, _TIMED[1])]
 Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
 
 

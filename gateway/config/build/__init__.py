@@ -10,6 +10,7 @@ from gateway.config.build.applications import applications
 from gateway.config.build.channels import channel
 from gateway.config.build.context import Context
 from gateway.config.build.extends import whole_plans
+from gateway.config.build.introspection import check_readers
 from gateway.config.build.listen import listen
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
@@ -23,6 +24,7 @@ def build(file: File, context: Context) -> Config:
     blocks = {name: whole.block for name, whole in plans.items()}
     check_found(file, blocks, context)
     built = {name: plan(whole, file.services, context) for name, whole in plans.items()}
+    check_readers(file.services, file.identity, context)
     return Config(
         listen=listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import Gateway, Limits, Oidc
+from gateway.config.blocks.gateway import Gateway, Introspection, Limits, Oidc
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 
@@ -64,4 +64,11 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         algorithms=tuple(block.algorithms or ()),
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
+        introspection=_introspection(block.introspection),
     )
+
+
+def _introspection(block: Introspection | None) -> model.Introspection | None:
+    if block is None:
+        return None
+    return model.Introspection(**{**block.model_dump(), "tokens": tuple(block.tokens)})
