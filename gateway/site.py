@@ -38,6 +38,7 @@ def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, 
     passport = Passport(
         config.providers,
         config.applications.values(),
+        certificates=config.certificates,
         tolerance=config.limits.invalid_credentials,
         before=None if before is None else before.passport,
     )

@@ -32,10 +32,11 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "model": {"destinations"},
     "errors": {"model"},
     "http": {"model", "errors"},
+    "revocations": set(),
     "gate": {"model", "errors"},
-    "config": CORE | {"routing"},  # what a pattern is
+    "config": CORE | {"routing", "revocations"},  # what a pattern is, and a list of certificates
     "routing": CORE,
-    "identity": CORE,
+    "identity": CORE | {"revocations"},
     "policies": CORE,
     "sso": CORE,
     "proxy": CORE | {"gate"},  # its server asks the gate; nothing comes back
@@ -53,7 +54,7 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "supervisor": LIBRARY | {"admin", "control", "process", "workers"},
     "devkit": LIBRARY,
     "diff": LIBRARY | {"process"},
-    "doctor": LIBRARY,
+    "doctor": LIBRARY | {"revocations"},
     "cli": LIBRARY | {"control", "devkit", "diff", "doctor"},
     "__main__": {"cli"},
 }

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gateway.config.problems import Complaint
+from gateway.revocations import is_signed_by, revocation_lists
 
 SKEW = timedelta(minutes=5)  # by which the clocks of those who issue certificates may be ahead
 
@@ -27,6 +28,7 @@ class CertificateFiles:
         self.check_server = cache(_check_server)
         self.check_named = cache(_check_named)
         self.check_key = cache(_check_key)
+        self.check_revocations = cache(_check_revocations)
 
 
 def _check_authority(path: Path) -> None:
@@ -78,6 +80,22 @@ def _check_key(cert: Path, key: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=str)
     except OSError as error:
         raise _refused(key, error) from None
+
+
+def _check_revocations(ca: Path, crl: Path) -> None:
+    """Lists of what was taken back, by those whose certificates are in `ca`."""
+    content = _read(crl)
+    try:
+        lists = revocation_lists(content)
+    except ValueError as error:
+        raise _unusable(crl, f"it holds no revocation list: {error}") from None
+    try:
+        issuers = _certificates(ca)
+    except Complaint:
+        return  # told of itself
+    for found in lists:
+        if not any(is_signed_by(found, issuer) for issuer in issuers):
+            raise _unusable(crl, f"no certificate in ca signed the list of {found.issuer.rfc4514_string()}")
 
 
 def _private(key: Path) -> PrivateKeyTypes:

@@ -10,8 +10,9 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.doctor.dates import validity
-from gateway.doctor.finding import Finding, Level, ok, problem
-from gateway.model import ClientTls, Config, DownMode, Oidc, Store
+from gateway.doctor.finding import Finding, Level, ok, problem, warning
+from gateway.model import ClientCertificates, ClientTls, Config, DownMode, Oidc, Store
+from gateway.revocations import revocation_lists
 
 FileCheck = Callable[[Config], Iterable[Finding]]
 
@@ -41,19 +42,53 @@ def certificates(config: Config) -> Iterator[Finding]:
 
 
 def _certificate_files(config: Config) -> Iterator[Path]:
-    holders: tuple[ClientTls | Oidc | Store, ...] = (
+    for listener in config.listen:
+        if listener.tls is not None:
+            yield from (certificate.cert for certificate in listener.tls.certificates)
+            if listener.tls.client_ca is not None:
+                yield listener.tls.client_ca
+    holders: tuple[ClientTls | ClientCertificates | Oidc | Store, ...] = (
         *(
             upstream.tls
             for service in config.services.values()
             for upstream in (service.upstream, *service.upstreams.values())
         ),
         *config.providers.values(),
+        *config.certificates.values(),
         config.store,
     )
     for holder in holders:
         for path in (holder.ca, getattr(holder, "cert", None)):
             if path is not None:
                 yield path
+
+
+def revocations(config: Config) -> Iterator[Finding]:
+    """Lists that are out of date, or soon will be, refuse whoever comes with a certificate."""
+    now = datetime.now(UTC)
+    for issuer in config.certificates.values():
+        if issuer.crl is None:
+            continue
+        about = f"revocation list {os.path.relpath(issuer.crl)}"
+        try:
+            ends = [found.next_update_utc for found in revocation_lists(issuer.crl.read_bytes())]
+        except (OSError, ValueError) as error:
+            yield problem(about, f"cannot be read: {error}")
+            continue
+        end = min(end for end in ends if end is not None)
+        if end < now:
+            yield problem(about, f"is out of date since {end:%Y-%m-%d %H:%M} UTC: certificates are refused (503)")
+        else:
+            yield ok(about, f"holds until {end:%Y-%m-%d %H:%M} UTC; have the next one there before")
+
+
+def asked_for(config: Config) -> Iterator[Finding]:
+    """Services that take certificates need a listener that asks for them."""
+    names = [name for name, service in config.services.items() if any(line.certificate for line in service.accept)]
+    asks = any(listener.tls is not None and listener.tls.client_ca is not None for listener in config.listen)
+    if names and not asks:
+        text = f"{', '.join(names)} accept certificates, and no listener asks for one; give one `tls.client_ca`"
+        yield warning("client certificates", text)
 
 
 def _certificate(path: Path, now: datetime) -> Finding:
@@ -76,4 +111,4 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-FILE_CHECKS: tuple[FileCheck, ...] = (data_folder, certificates)
+FILE_CHECKS: tuple[FileCheck, ...] = (data_folder, certificates, revocations, asked_for)

@@ -34,6 +34,10 @@ class Ask(Protocol):
     def origin(self) -> bytes:
         """SCHEME://HOST[:PORT] as the client wrote it."""
 
+    @property
+    def certificate(self) -> bytes | None:
+        """The client's own, in DER; None where it showed none."""
+
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""
 

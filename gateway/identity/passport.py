@@ -12,12 +12,14 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
+from gateway.identity.certificates import CertificateVerifier, Issuer
 from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
 from gateway.identity.key_verifier import KeyVerifier
@@ -26,7 +28,7 @@ from gateway.identity.provider import Provider
 from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidToken, Reporter
 from gateway.identity.tokens import TokenVerifier
 from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
-from gateway.model import Accept, Application, Identity, Oidc, Rate, Service
+from gateway.model import Accept, Application, ClientCertificates, Identity, Oidc, Rate, Service
 
 Done = Callable[[Identity | GatewayError], None]
 Rest = Iterator[tuple[Verifier, Presented]]
@@ -52,6 +54,7 @@ class Passport:
         providers: Mapping[str, Oidc],
         applications: Iterable[Application],
         *,
+        certificates: Mapping[str, ClientCertificates] = MappingProxyType({}),
         tolerance: Rate | None = None,
         before: Passport | None = None,
         clock: Callable[[], float] = time.time,
@@ -61,11 +64,14 @@ class Passport:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
         Providers that have not changed since `before` go on, with keys and known tokens.
 
-        Raises ValueError for a key's bad digest, OSError for a CA that cannot be read.
+        Raises ValueError for a key's bad digest or an unusable CA of clients, OSError for a CA that cannot be read.
         """
         log = log or logging.getLogger("gateway.identity")
         self._clock = clock
         applications = tuple(applications)
+        self._issuers = {
+            name: Issuer(issued, applications, clock=clock, log=log) for name, issued in certificates.items()
+        }
         self._keys, self._app_ids = ApiKeys(applications), AppIds(applications)
         known: Mapping[str, Provider] = {} if before is None else before._providers
 
@@ -185,6 +191,9 @@ class Passport:
         verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods, self._clock) for place in places]
         apps = dict.fromkeys(line.app_id for line in accept if line.app_id is not None)
         verifiers += [AppIdVerifier(place, self._app_ids, self._floods, self._clock) for place in apps]
+        issuers = dict.fromkeys(line.certificate for line in accept if line.certificate is not None)
+        if issuers:
+            verifiers.append(CertificateVerifier([self._issuers[name] for name in issuers], self._floods))
         if providers:
             verifiers.append(TokenVerifier(providers, self._floods, self._clock))
         return tuple(verifiers)
@@ -210,5 +219,6 @@ def challenges_of(service: Service) -> Challenges:
         service.name,
         bearer=any(line.jwt is not None for line in service.accept),
         basic=any(place.kind == "basic" for place in places),
+        certificate=any(line.certificate is not None for line in service.accept),
         places=tuple(f'{place.kind}="{place.name}"' for place in places if place.kind != "basic"),
     )

@@ -27,6 +27,10 @@ Codes are stable. Status 401 unless noted:
 | `key_unknown` | the provider publishes no such key |
 | `signature_invalid` | the signature does not verify |
 | `identity_unavailable` | 503: the provider's keys, or its word on the token, cannot be had, so nobody can say |
+| `certificate_untrusted` | the client's certificate is of no issuer that the service accepts |
+| `certificate_expired`, `certificate_not_yet_valid` | by its own dates |
+| `certificate_revoked` | its issuer took it back |
+| `certificate_unnamed` | nothing in it names a client, or it is not the X.509-SVID that is asked for |
 """
 
 from __future__ import annotations
@@ -65,6 +69,7 @@ class Challenges(NamedTuple):
     realm: str
     bearer: bool
     basic: bool
+    certificate: bool  # in the handshake, so there is no scheme for it but its name
     places: tuple[str, ...]  # of keys elsewhere, as `header="X-Api-Key"`
 
     def missing(self) -> tuple[str, ...]:
@@ -80,7 +85,8 @@ class Challenges(NamedTuple):
         offers = [f"Bearer {realm}{error}"] if self.bearer else []
         if self.basic:
             offers.append(f'Basic {realm}, charset="UTF-8"')
-        return tuple(offers) or tuple(f"ApiKey {realm}, {place}" for place in self.places)
+        offers = offers or [f"ApiKey {realm}, {place}" for place in self.places]
+        return tuple(offers or ([f"Certificate {realm}"] if self.certificate else []))
 
 
 class Reporter:

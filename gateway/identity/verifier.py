@@ -51,6 +51,8 @@ def items_of(line: Accept) -> frozenset[Item]:
         items.append(Item("jwt", line.jwt))
     if line.api_key is not None:
         items.append(Item("api_key", line.api_key))
+    if line.certificate is not None:
+        items.append(Item("certificate", line.certificate))
     if line.app_id is not None:
         items.append(Item("app_id", line.app_id))
     return frozenset(items)

@@ -16,7 +16,7 @@ from gateway.model.clients import (
 )
 from gateway.model.conditions import ANY_VALUE, Require
 from gateway.model.contracts import account_of, every_limit, limits_of, plans_of
-from gateway.model.identities import ASYMMETRIC, Identity, Introspection, Oidc
+from gateway.model.identities import ASYMMETRIC, ClientCertificates, Identity, Introspection, NamedBy, Oidc
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
 from gateway.model.plans import (
@@ -69,6 +69,7 @@ __all__ = [
     "Application",
     "Certificate",
     "Charge",
+    "ClientCertificates",
     "ClientLimits",
     "ClientTimeouts",
     "ClientTls",
@@ -84,6 +85,7 @@ __all__ = [
     "Listener",
     "Memory",
     "Moment",
+    "NamedBy",
     "Oidc",
     "Outcome",
     "Over",

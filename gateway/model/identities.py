@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,28 @@ class Oidc:
     internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
     ca: Path | None = None
     introspection: Introspection | None = None
+
+
+class NamedBy(StrEnum):
+    """What of a certificate names its client."""
+
+    SAN_URI = "san_uri"
+    SAN_DNS = "san_dns"
+    SUBJECT_CN = "subject_cn"
+    SUBJECT = "subject"  # the whole distinguished name (RFC 4514)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificates:
+    """Who issues the certificates of clients. `crl` lists those that it took back. With `spiffe` a certificate must be
+    an X.509-SVID, of this trust domain unless it is empty.
+    """
+
+    name: str
+    ca: Path
+    named_by: NamedBy
+    crl: Path | None = None
+    spiffe: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -169,6 +169,7 @@ class Application:
     api_keys: tuple[ApiKey, ...] = ()
     match: Require | None = None
     app_id: str | None = None  # public
+    certificates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by whom they are issued, their names
     app_keys: tuple[ApiKey, ...] = ()  # any of them beside `app_id`; empty: none is asked for
     each: Each = Each.SHARED
     state: State = State.LIVE

@@ -90,6 +90,7 @@ class Accept:
     jwt: str | None = None  # a provider's name
     api_key: KeyPlace | None = None
     app_id: AppId | None = None
+    certificate: str | None = None  # of whose issuing: a name in `Config.certificates`
     anonymous: str | None = None
 
 

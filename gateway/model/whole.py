@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.destinations import Channel
 from gateway.model.clients import Address, ClientLimits, ClientTimeouts, Drain, Listener
-from gateway.model.identities import Oidc
+from gateway.model.identities import ClientCertificates, Oidc
 from gateway.model.plans import Account, Application, Plan
 from gateway.model.services import Service
 
@@ -60,6 +60,7 @@ class Config:
     limits: ClientLimits = ClientLimits()
     timeouts: ClientTimeouts = ClientTimeouts()
     providers: Mapping[str, Oidc] = field(default_factory=dict)
+    certificates: Mapping[str, ClientCertificates] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     services: Mapping[str, Service] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from gateway.model import (
     ApiKey,
     Application,
     Certificate,
+    ClientCertificates,
     ClientLimits,
     ClientTimeouts,
     ClientTls,
@@ -34,6 +35,7 @@ from gateway.model import (
     KeyPlace,
     Limit,
     Memory,
+    NamedBy,
     Oidc,
     Over,
     Pattern,
@@ -235,6 +237,32 @@ def test_a_service_has_a_limit_of_its_own(body: str, read: int, write: Write) ->
     )
     config = load(write(f"{{gateway: {{limits: {{body: 1KiB}}}}, services: {{x: {service}}}}}"))
     assert config.services["x"].max_body == read
+
+
+def test_clients_may_be_known_by_certificates(write: Write, place: Path) -> None:
+    config = load(
+        write(
+            """
+identity:
+  pumps: {certificate: {ca: ../certs/ca.pem, application: subject_cn}}
+  webs: {certificate: {ca: ../certs/ca.pem, spiffe: prod.example.com}}
+  any: {certificate: {ca: ../certs/ca.pem, application: san_dns, spiffe: "false"}}
+services:
+  x: {upstream: {targets: ["http://x"]}, accept: [{certificate: pumps}], rules: [GET /: hits]}
+plans: {gold: {services: [x]}}
+applications:
+  pump: {plans: [gold], certificates: {pumps: [pump-1, "pump-*"]}}
+"""
+        )
+    )
+    ca = place / "certs" / "ca.pem"
+    assert config.certificates == {
+        "pumps": ClientCertificates(name="pumps", ca=ca, named_by=NamedBy.SUBJECT_CN),
+        "webs": ClientCertificates(name="webs", ca=ca, named_by=NamedBy.SAN_URI, spiffe="prod.example.com"),
+        "any": ClientCertificates(name="any", ca=ca, named_by=NamedBy.SAN_DNS),
+    }
+    assert config.services["x"].accept == (Accept(certificate="pumps"),)
+    assert config.applications["pump"].certificates == {"pumps": ("pump-1", "pump-*")}
 
 
 def test_it_can_be_handed_to_another_process(config: Config) -> None:

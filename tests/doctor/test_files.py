@@ -8,11 +8,26 @@ from types import SimpleNamespace
 
 import pytest
 import trustme
+from rigs.issuers import Issuer
 
 from gateway.doctor.dates import validity
-from gateway.doctor.files import certificates, data_folder
+from gateway.doctor.files import asked_for, certificates, data_folder, revocations
 from gateway.doctor.finding import Level
-from gateway.model import ClientTls, Config, Oidc, Service, Store, Upstream
+from gateway.model import (
+    Accept,
+    Address,
+    Certificate,
+    ClientCertificates,
+    ClientTls,
+    Config,
+    Listener,
+    NamedBy,
+    Oidc,
+    ServerTls,
+    Service,
+    Store,
+    Upstream,
+)
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -117,3 +132,33 @@ def test_a_data_folder_that_may_not_be_written_is_a_problem(monkeypatch: pytest.
     monkeypatch.setattr("os.access", lambda path, mode: False)
     (found,) = data_folder(config(data=tmp_path, store="embedded"))
     assert found.level is Level.PROBLEM
+
+
+def test_revocation_lists_are_judged_by_their_dates(tmp_path: Path) -> None:
+    ca = Issuer(now=datetime.now(UTC).timestamp())
+    crl = tmp_path / "ca.crl"
+    devices = ClientCertificates(name="devices", ca=tmp_path / "ca.pem", named_by=NamedBy.SUBJECT, crl=crl)
+    held = Config(certificates={"devices": devices})
+    told = []
+    for content in (ca.revoked(), ca.revoked() + ca.revoked(days=-1), b""):
+        crl.write_bytes(content)
+        (found,) = revocations(held)
+        told.append((found.level, found.text.partition(" 2")[0]))
+    assert told == [
+        (Level.OK, "holds until"),
+        (Level.PROBLEM, "is out of date since"),
+        (Level.PROBLEM, "cannot be read: it is neither PEM nor DER of one"),
+    ]
+
+
+def test_who_takes_certificates_must_ask_for_them(files: SimpleNamespace) -> None:
+    upstream = Upstream(name="x", targets=())
+    service = Service(name="x", upstream=upstream, accept=(Accept(certificate="devices"),), rules=())
+    (found,) = asked_for(Config(services={"x": service}))
+    assert (found.level, found.about) == (Level.WARNING, "client certificates")
+    tls = ServerTls(certificates=(Certificate(files.good, files.good),), client_ca=files.ca)
+    listener = Listener(address=Address("127.0.0.1", 0), tls=tls)
+    assert not list(asked_for(Config(services={"x": service}, listen=(listener,))))
+    assert [finding.text for finding in certificates(Config(listen=(listener,)))] == [
+        "2 of 2 files are valid for at least 30 days"
+    ]

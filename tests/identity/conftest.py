@@ -64,6 +64,7 @@ class Ask:
     host: bytes = b"api.example.com"
     path: bytes = b"/orders"
     peer: str = "192.0.2.1"
+    certificate: bytes | None = None
 
     def header(self, name: bytes) -> list[bytes]:
         return [value for key, value in self.headers if key == name]
@@ -279,11 +280,12 @@ def _accept(
     jwt: str | None = None,
     api_key: tuple[str, str] | None = None,
     app_id: tuple[tuple[str, str], tuple[str, str]] | None = None,
+    certificate: str | None = None,
     anonymous: str | None = None,
 ) -> Accept:
     key = KeyPlace(*api_key) if api_key else None
     app = AppId(KeyPlace(*app_id[0]), KeyPlace(*app_id[1])) if app_id else None
-    return Accept(jwt=jwt, api_key=key, app_id=app, anonymous=anonymous)
+    return Accept(jwt=jwt, api_key=key, app_id=app, certificate=certificate, anonymous=anonymous)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, OneOrSome, Some
+from gateway.config.blocks.client_certificates import ClientCertificates
 from gateway.config.blocks.listen import Listener
 from gateway.config.blocks.scalar import one_of
 from gateway.config.blocks.store import Store
@@ -126,7 +127,15 @@ class Oidc(Block):
 
 
 class Provider(Block):
-    oidc: Oidc
-    """an OpenID Connect provider, such as a realm of Keycloak."""
+    oidc: Oidc | None = None
+    """An OpenID Connect provider, such as a realm of Keycloak."""
+    certificate: ClientCertificates | None = None
+    """Those who issue clients' certificates."""
 
-    later: ClassVar = {"saml": "use oidc", "certificate": "use oidc"}
+    later: ClassVar = {"saml": "use oidc"}
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if len(self._given("oidc", "certificate")) != 1:
+            raise Complaint("needs exactly one kind (oidc certificate)")
+        return self

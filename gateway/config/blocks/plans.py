@@ -93,6 +93,8 @@ class Application(Block):
     """Its public id, for services that accept app_id."""
     app_keys: Annotated[Some[ApplicationKey], Field(max_length=APP_KEYS)] | None = None
     """Digests of the keys of which one must come beside app_id; none is asked for if left out."""
+    certificates: Named[Some[of.Text]] = Field(default_factory=dict)
+    """By the name of who issued them, the names of its certificates, with * for any part."""
     match: Match | None = None
     """Which other clients' tokens belong to it."""
     each: Annotated[Each, one_of(Each, (), Each)] = Each.SHARED
@@ -123,4 +125,4 @@ class Application(Block):
     @property
     def can_be_found(self) -> bool:
         """Whether there are credentials that belong to it."""
-        return bool(self._given("client_ids", "api_keys", "app_id", "match"))
+        return bool(self._given("client_ids", "api_keys", "app_id", "match") or self.certificates)

@@ -91,23 +91,24 @@ class AcceptLine(Block):
     """Where the client puts its application's id."""
     app_key: ApiKey | None = None
     """Where, beside app_id, it puts one of the application's keys."""
+    certificate: of.Name | None = None
+    """The name of those who issued the client's certificate."""
     anonymous: of.Name | None = None
     """The application of those who come without any credential; alone in its line."""
 
     later: ClassVar = {
-        "certificate": "use jwt or api_key",
         "sign_in": "use jwt or api_key",
     }
 
     @model_validator(mode="after")
     def _any(self) -> Self:
-        if not self._given("jwt", "api_key", "app_id", "app_key", "anonymous"):
-            raise Complaint("names no credential (jwt api_key app_id anonymous)")
+        if not self._given("jwt", "api_key", "app_id", "app_key", "certificate", "anonymous"):
+            raise Complaint("names no credential (jwt api_key app_id certificate anonymous)")
         if self.app_id is None and self.app_key is not None:
             raise Complaint("needs app_id: it is a key of the application that this names", at=("app_key",))
         if self.app_key is None and self.app_id is not None:
             raise Complaint("needs app_key, for applications that have keys", at=("app_id",))
-        if self.anonymous is not None and self._given("jwt", "api_key", "app_id"):
+        if self.anonymous is not None and self._given("jwt", "api_key", "app_id", "certificate"):
             raise Complaint("is for those who come without credentials; give it a line of its own", at=("anonymous",))
         return self
 

@@ -8,6 +8,7 @@ from gateway.config.build.accounts import accounts
 from gateway.config.build.anonymous import check_found
 from gateway.config.build.applications import applications
 from gateway.config.build.channels import channel
+from gateway.config.build.client_certificates import client_certificates
 from gateway.config.build.context import Context
 from gateway.config.build.extends import whole_plans
 from gateway.config.build.introspection import check_readers
@@ -35,7 +36,16 @@ def build(file: File, context: Context) -> Config:
         trusted_proxies=tuple(file.gateway.trusted_proxies or ()),
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
-        providers={name: process.provider(name, block.oidc, context) for name, block in file.identity.items()},
+        providers={
+            name: process.provider(name, block.oidc, context)
+            for name, block in file.identity.items()
+            if block.oidc is not None
+        },
+        certificates={
+            name: client_certificates(name, block.certificate, context)
+            for name, block in file.identity.items()
+            if block.certificate is not None
+        },
         channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
         services=services(file.services, file.gateway.limits.body, context),
         plans=built,

@@ -11,7 +11,7 @@ from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 from gateway.model import Each
 
-KNOWN_BY = "client_ids api_keys app_id match"
+KNOWN_BY = "client_ids api_keys app_id certificates match"
 
 
 def check_found(file: File, plans: Mapping[str, Plan], context: Context) -> None:

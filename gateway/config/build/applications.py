@@ -26,6 +26,7 @@ def applications(
     _refuse_shared(blocks, "api_keys", context)
     _refuse_shared(blocks, "app_id", context)
     _refuse_repeated(blocks, context)
+    _check_certificates(blocks, context)
     return {name: _application(name, block, file, wholes, plans, context) for name, block in blocks.items()}
 
 
@@ -50,6 +51,7 @@ def _application(
         client_ids=tuple(block.client_ids or ()),
         api_keys=tuple(key.built for key in block.api_keys or ()),
         match=required(block.match),
+        certificates={issuer: tuple(names) for issuer, names in block.certificates.items()},
         app_id=block.app_id,
         app_keys=tuple(key.built for key in block.app_keys or ()),
         each=block.each,
@@ -111,3 +113,17 @@ def _refuse_repeated(blocks: Mapping[str, Application], context: Context) -> Non
     for name, block in blocks.items():
         for position in repeated(key.key for key in block.app_keys or ()):
             context.complain(("applications", name, "app_keys", position), Complaint("is given twice"))
+
+
+def _check_certificates(blocks: Mapping[str, Application], context: Context) -> None:
+    """Their issuers are defined, and no name stands for two applications."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, block in blocks.items():
+        for issuer, names in block.certificates.items():
+            where: Where = ("applications", name, "certificates", issuer)
+            context.refer_kind("certificate", issuer, where, on_key=True)
+            for position, text in enumerate(names):
+                owner = owners.setdefault((issuer, text), name)
+                if owner != name or text in names[:position]:
+                    said = f"is given to the application '{owner}' already; a credential names one application, once"
+                    context.complain((*where, position), Complaint(said, shown=text))

@@ -59,6 +59,15 @@ class Context:
             self.complain(where, Complaint(text, shown=name, on_key=on_key))
         return name in known
 
+    def refer_kind(self, kind: str, name: str, where: Where, *, on_key: bool = False) -> None:
+        """A provider of this name is defined, and of this kind (one of the keys below it)."""
+        if not self.refer("provider", name, where, on_key=on_key):
+            return
+        kinds = self._root.names("identity", name)
+        if kinds and kind not in kinds:
+            text = f"is not of kind {kind}, but {' '.join(sorted(kinds))}"
+            self.complain(where, Complaint(text, shown=name, on_key=on_key))
+
     def refer_each(self, noun: str, names: list[str], where: Where) -> None:
         """Each of a list is defined, and named once."""
         for position, name in enumerate(names):

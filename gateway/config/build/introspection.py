@@ -25,5 +25,5 @@ def check_readers(services: Mapping[str, Service], providers: Mapping[str, Provi
 
 
 def _reads(provider: Provider) -> bool:
-    asked = provider.oidc.introspection
+    asked = None if provider.oidc is None else provider.oidc.introspection
     return asked is not None and not {"opaque", "all"}.isdisjoint(asked.tokens)

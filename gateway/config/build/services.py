@@ -139,13 +139,23 @@ def _tls(block: Tls, where: Where, context: Context) -> model.ClientTls:
 def _accept(lines: list[AcceptLine], where: Where, context: Context) -> tuple[model.Accept, ...]:
     for position, line in enumerate(lines):
         if line.jwt is not None:
-            context.refer("provider", line.jwt, (*where, position, "jwt"))
-    accept = tuple(
-        model.Accept(jwt=line.jwt, api_key=line.place, app_id=line.app, anonymous=line.anonymous) for line in lines
-    )
+            context.refer_kind("oidc", line.jwt, (*where, position, "jwt"))
+        if line.certificate is not None:
+            context.refer_kind("certificate", line.certificate, (*where, position, "certificate"))
+    accept = tuple(_line(line) for line in lines)
     for position in repeated(map(_as_sent, accept)):
         context.complain((*where, position), Complaint("repeats a line above it"))
     return accept
+
+
+def _line(block: AcceptLine) -> model.Accept:
+    return model.Accept(
+        jwt=block.jwt,
+        api_key=block.place,
+        app_id=block.app,
+        certificate=block.certificate,
+        anonymous=block.anonymous,
+    )
 
 
 def _as_sent(accept: model.Accept) -> model.Accept:
