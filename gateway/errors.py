@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.model import Outcome
+from gateway.model import Outcome, Service
 
 
 class GatewayError(Exception):
@@ -14,6 +14,7 @@ class GatewayError(Exception):
     application: str | None = None  # whose request it was, where that is known
     plan: str | None = None
     retry_after: int | None = None  # seconds, where trying again may help
+    service: Service | None = None  # whose request it was, where no rule matched
     challenges: tuple[str, ...] = ()  # values of WWW-Authenticate, where other credentials may help
 
     def __init__(self, detail: str = "", *, code: str | None = None) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import load, schema
 from gateway.errors import GatewayError
+from gateway.http.codes import CODES, EARLY
 from gateway.telemetry.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -90,6 +91,7 @@ def test_every_code_of_an_error_is_documented() -> None:
     codes = {code for path in (ROOT / "gateway").rglob("*.py") for code in codes_of(ast.parse(path.read_text()))}
     assert {"not_in_plan", "token_expired", "upstream_timeout"} <= codes
     assert codes - words("docs/http.md") == set()
+    assert codes - CODES - EARLY == set(), "a new code belongs in one of them"
 
 
 def codes_of(tree: ast.Module) -> Iterator[str]:

@@ -9,31 +9,61 @@ from http import HTTPStatus
 
 from gateway.errors import GatewayError, HttpsRequired, OverLimit
 from gateway.http.ratelimit import limit_fields
+from gateway.http.refusals import rendered, status_of
+from gateway.model import Refusal
 
 STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
     s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in HTTPStatus
 }
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROBLEM = "application/problem+json"
+PLAIN = "text/plain; charset=utf-8"
 TYPE = "about:blank"  # RFC 9457 4.2.1: the status says it all; `code` is for programs
 
 
 def problem(
-    error: GatewayError, request_id: str, *, now: float, close: bool, head: bool = False, more: bytes = b""
+    error: GatewayError,
+    request_id: str,
+    *,
+    now: float,
+    close: bool,
+    head: bool = False,
+    more: bytes = b"",
+    refusal: Refusal | None = None,
 ) -> bytes:
-    """A whole answer for `error`, with `more` lines. `head`: to HEAD, so without the body (its length stays)."""
-    body = json.dumps(document(error, request_id), ensure_ascii=False, separators=(",", ":")).encode()
+    """A whole answer for `error`, with `more` lines. `head`: to HEAD, so without the body (its length stays). `refusal`
+    is what the service has instead.
+    """
+    status = status_of(error, refusal)
+    kind, body = _said(error, request_id, status, refusal)
     lines = [
-        STATUS_LINES[error.status],
-        b"content-type: application/problem+json\r\ncontent-length: %d\r\n" % len(body),
+        STATUS_LINES[status],
+        b"content-type: %b\r\ncontent-length: %d\r\n" % (kind.encode("latin-1"), len(body)),
         b"date: %b\r\nx-request-id: %b\r\n" % (date(now), request_id.encode()),
         b"cache-control: no-store\r\n",
-        *extra_fields(error, now),
+        *extra_fields(error, now, status),
         more,
         b"connection: close\r\n\r\n" if close else b"\r\n",
     ]
     if not head:
         lines.append(body)
     return b"".join(lines)
+
+
+def _said(error: GatewayError, request_id: str, status: int, refusal: Refusal | None) -> tuple[str, bytes]:
+    """Type and body."""
+    members = {**document(error, request_id), "status": status}
+    if refusal is not None and refusal.parts is not None:
+        kind = refusal.type or PLAIN
+        return kind, rendered(refusal.parts, kind, _all(members, error))
+    return PROBLEM, json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _all(members: dict[str, object], error: GatewayError) -> dict[str, object]:
+    """What a template may name."""
+    after = error.outcome.retry_after if isinstance(error, OverLimit) else error.retry_after
+    service = None if error.service is None else error.service.name
+    return {"application": error.application, "plan": error.plan, "retry_after": after, "service": service, **members}
 
 
 def document(error: GatewayError, request_id: str) -> dict[str, object]:
@@ -60,9 +90,11 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
     return members
 
 
-def extra_fields(error: GatewayError, now: float) -> list[bytes]:
-    """WWW-Authenticate where other credentials may help, Retry-After where waiting may; RateLimit for a limit, Location
-    for a redirect."""
+def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
+    """WWW-Authenticate where other credentials may help (not beside another `status`), Retry-After where waiting may;
+    RateLimit for a limit, Location for a redirect."""
+    if error.challenges and status != error.status:
+        return []
     if error.challenges:
         return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, HttpsRequired):

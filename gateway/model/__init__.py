@@ -36,6 +36,7 @@ from gateway.model.plans import (
     Plan,
     State,
 )
+from gateway.model.refusals import Refusal
 from gateway.model.requests import Alert, Charge, Outcome, Route, Verdict
 from gateway.model.services import (
     MAX_BODY,
@@ -94,6 +95,7 @@ __all__ = [
     "Period",
     "Plan",
     "Rate",
+    "Refusal",
     "Require",
     "Route",
     "Rule",

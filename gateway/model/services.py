@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gateway.model.conditions import Require
 from gateway.model.plans import HITS
+from gateway.model.refusals import Refusal
 
 MAX_BODY = 100 * 1024 * 1024  # bytes of a request's body, where nothing is said
 UNLIMITED = 10**18  # bytes: more than a Content-Length can say
@@ -108,4 +109,5 @@ class Service:
     accept: tuple[Accept, ...]
     metrics: Mapping[str, str | None] = field(default_factory=lambda: {HITS: None})  # metric → parent
     rules: tuple[Rule, ...]
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)  # by code, or by status for all that have no other
     require: Require | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError, Unavailable
 from gateway.gate import Admission
 from gateway.http import answers
+from gateway.http.refusals import refusal_for, status_of
 from gateway.proxy.arrival import Arrival
 from gateway.proxy.clocks import LINGER
 from gateway.proxy.crowd import RETRY_AFTER
@@ -210,11 +211,16 @@ class ClientConnection(Arrival):
         if self._answers_left <= 0 or self.server.draining or (pending and not discardable(exchange)):
             exchange.keep = False
         exchange.error = error
-        exchange.status = error.status
+        if exchange.route is not None:
+            error.service = exchange.route.service
+        refusal = refusal_for(error.service, error)
+        exchange.status = status_of(error, refusal)
         exchange.reason = error.code
         exchange.answered = True
         close, head = not exchange.keep, exchange.method == b"HEAD"
-        data = answers.problem(error, exchange.request_id, now=time.time(), close=close, head=head, more=self._hsts)
+        data = answers.problem(
+            error, exchange.request_id, now=time.time(), close=close, head=head, more=self._hsts, refusal=refusal
+        )
         exchange.bytes_out += len(data)
         self.transport.write(data)
         self.finished(exchange)

@@ -108,7 +108,9 @@ class ServiceRules:
 
     def _make(self, matched: int) -> Route:
         if not matched:
-            raise NotFound(f"no mapping rule of {self.name!r} matches", code="no_rule")
+            error = NotFound(f"no mapping rule of {self.name!r} matches", code="no_rule")
+            error.service = self._service
+            raise error
         last = matched & self._last
         counted = matched & (((last & -last) << 1) - 1) if last else matched
         route = self._routes.get(counted) or _route(self._service, counted)

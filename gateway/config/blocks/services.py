@@ -12,6 +12,7 @@ from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.limits import ServiceLimit
+from gateway.config.blocks.refusals import Reason, Refusal
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
@@ -150,6 +151,9 @@ class Service(Block):
     rules: Some[Rule]
     """Mapping rules: method, pattern and what a request uses. All that match count; a pattern is a prefix unless
     it ends with `$`."""
+
+    refusals: dict[Reason, Refusal] = Field(default_factory=dict)
+    """How clients are told that they are refused: by the code of the refusal, or by its status for all others."""
 
     later: ClassVar = {
         "policies": "leave it out",

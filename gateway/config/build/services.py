@@ -11,6 +11,7 @@ from gateway.config.blocks.conditions import required
 from gateway.config.blocks.services import AcceptLine, Metric, Service, Tls, Upstream
 from gateway.config.build.context import Context, Where
 from gateway.config.build.limits import check_service_limits
+from gateway.config.build.refusals import refusals
 from gateway.config.problems import Complaint, instead, repeated
 from gateway.routing.patterns import parse
 
@@ -63,6 +64,7 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
         upstreams=dict(others),
         accept=_accept(block.accept, (*where, "accept"), context),
         metrics={model.HITS: None} | {metric: of.parent for metric, of in block.metrics.items()},
+        refusals=refusals(block.refusals, (*where, "refusals"), context),
         rules=tuple(
             model.Rule(
                 method=r.pattern.method,
