@@ -29,6 +29,7 @@ class Process:
         self.alive = True
         self.paused = False
         self.booted = booted
+        self.ahead = 0.0  # seconds by which somebody has set its machine's time of day
         self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.context = copy_context()
         self.context.run(CURRENT.set, self)

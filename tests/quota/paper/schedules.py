@@ -40,8 +40,8 @@ class Schedule:
     ("bursts", gateway, requests, times) · ("wait", seconds) ·
     ("kill", gateway) · ("start",) · ("drain", gateway) · ("pause", gateway, seconds) · ("cut", gateway, seconds) ·
     ("stop", seconds) · ("crash", keep, seconds, silent) · ("flush",) · ("unload",) · ("full", seconds) ·
-    ("readonly", seconds) · ("storm", weather, seconds) · ("jump", seconds) · ("edit", rule, value, gateways) ·
-    ("failover", seconds).
+    ("readonly", seconds) · ("storm", weather, seconds) · ("jump", seconds) · ("set", gateway, seconds) ·
+    ("edit", rule, value, gateways) · ("failover", seconds). A jump is of the store's clock, a set of a gateway's.
     The next step comes after `part` of the traffic. Gateways are counted among those that live; `keep` is the part of
     the writes that survive; `gateways` of an edit is a mask: the others keep the version of the plan that they have.
     """
@@ -118,7 +118,10 @@ FAULTS: dict[str, tuple[Make, ...]] = {
         lambda random: ("readonly", some(random, 0.3, 2.0)),
     ),
     "storms": (lambda random: ("storm", some(random, *WEATHERS), some(random, 0.5, 3.0, 10.0)),),
-    "clocks": (lambda random: ("jump", some(random, -50.0, -2.0, 0.5, 20.0, 70.0, 1800.0)),),
+    "clocks": (
+        lambda random: ("jump", some(random, -50.0, -2.0, 0.5, 20.0, 70.0, 1800.0)),
+        lambda random: ("set", random.randrange(4), some(random, -1e9, -3600.0, -1.0, 5.0, 90.0, 1e9)),
+    ),
     "edits": (lambda random: ("edit", random.randrange(3), random.randrange(5, 300), random.randrange(1, 16)),),
     "failovers": (
         lambda random: ("failover", some(random, 0.1, 1.0)),

@@ -189,4 +189,4 @@ class World:
     def _process_time(self) -> float:
         """What a process takes for the time of day: its machine's clock is a little off."""
         process = CURRENT.get(None)
-        return self.wall() + (process.booted % 1 - 0.5 if process is not None else 0.0)
+        return self.wall() + (process.booted % 1 - 0.5 + process.ahead if process is not None else 0.0)
