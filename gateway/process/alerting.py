@@ -22,6 +22,7 @@ from gateway.alerts.store_outbox import StoreOutbox
 from gateway.model import Alert, Config
 from gateway.process.background import background
 from gateway.process.ways import Ways
+from gateway.store.lines import Lines
 from gateway.store.topology import Topology, topology
 
 log = logging.getLogger("gateway.alerts")
@@ -84,9 +85,9 @@ class Alerting:
             return self._memory, MemoryShelf()
         servers = topology(config.store)
         stack.push_async_callback(servers.close)
-        shelf = StoreShelf(servers, config.store.prefix, BOOK_PATIENCE)
-        stack.push_async_callback(shelf.close)
-        return self._outbox(stack, config, servers), shelf
+        lines = Lines(servers, config.store, BOOK_PATIENCE)
+        stack.push_async_callback(lines.close)
+        return self._outbox(stack, config, servers), StoreShelf(lines, config.store.prefix)
 
     def _outbox(self, stack: AsyncExitStack, config: Config, servers: Topology) -> Outbox:
         prefix, consumer = config.store.prefix, f"{socket.gethostname()}:{config.listen[0].address}"

@@ -24,6 +24,7 @@ from gateway.alerts.ways import Way
 from gateway.destinations import Quiet
 from gateway.model import Alert
 from gateway.model import Store as StoreSettings
+from gateway.store.lines import Lines
 from gateway.store.topology import topology
 
 LOG = logging.getLogger("gateway.alerts")
@@ -127,12 +128,14 @@ async def office(request: pytest.FixtureRequest, clock: Any) -> AsyncIterator[Of
             yield office
         return
     store = request.getfixturevalue("store")
-    servers = topology(StoreSettings(kind="url", url=f"unix://{store.socket}"))
-    shelf = StoreShelf(servers, "gw", 5.0)
+    where = StoreSettings(kind="url", url=f"unix://{store.socket}")
+    servers = topology(where)
+    lines = Lines(servers, where, 5.0)
+    shelf = StoreShelf(lines, "gw")
     async with store.client() as redis:
         async with working(Office(StoreOutbox(redis, "gw", "here"), shelf, clock)) as office:
             yield office
-        await shelf.close()
+        await lines.close()
     await servers.close()
 
 
@@ -322,8 +325,10 @@ async def test_the_book_is_bounded_and_forgets_the_oldest(
 async def test_while_the_store_is_away_alerts_are_delivered_and_dead_letters_wait(
     store: Any, clock: Any, make_alert: Make
 ) -> None:
-    servers = topology(StoreSettings(kind="url", url=f"unix://{store.socket}"))
-    shelf = StoreShelf(servers, "gw", 1.0)
+    where = StoreSettings(kind="url", url=f"unix://{store.socket}")
+    servers = topology(where)
+    lines = Lines(servers, where, 1.0)
+    shelf = StoreShelf(lines, "gw")
     async with working(Office(MemoryOutbox(), shelf, clock)) as office:
         await office.desk.silence(Wanted(3600, application="quiet"))
         store.kill()
@@ -339,7 +344,7 @@ async def test_while_the_store_is_away_alerts_are_delivered_and_dead_letters_wai
         assert (await office.states())["a3"] == "failed"
         with pytest.raises(Unknown):
             await office.desk.show("a1")
-    await shelf.close()
+    await lines.close()
     await servers.close()
 
 
@@ -351,13 +356,15 @@ async def test_a_store_that_hangs_holds_up_no_delivery(clock: Any, make_alert: M
         writer.transport.abort()
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as silent:
-        servers = topology(StoreSettings(kind="url", url=f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}"))
-        shelf = StoreShelf(servers, "gw", 0.1)
+        where = StoreSettings(kind="url", url=f"redis://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+        servers = topology(where)
+        lines = Lines(servers, where, 0.1)
+        shelf = StoreShelf(lines, "gw")
         async with working(Office(MemoryOutbox(), shelf, clock)) as office:
             for number in range(200):
                 await office.raise_alert(make_alert(f"a{number}"))
             await office.until(lambda: len(office.ops.got) == 200)
-        await shelf.close()
+        await lines.close()
         gone.set()
         await asyncio.sleep(0.01)
     await servers.close()

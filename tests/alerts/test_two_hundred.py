@@ -30,6 +30,7 @@ from gateway.alerts.shelf import AWAY, StoreShelf
 from gateway.alerts.store_outbox import StoreOutbox
 from gateway.alerts.ways import Way
 from gateway.model import Store
+from gateway.store.lines import Lines
 from gateway.store.topology import topology
 
 async def quick(seconds):
@@ -37,9 +38,10 @@ async def quick(seconds):
 
 async def main(socket, url, name):
     logging.disable()
-    servers = topology(Store(kind="url", url=f"unix://{socket}"))
+    store = Store(kind="url", url=f"unix://{socket}")
+    servers = topology(store)
     outbox = StoreOutbox(servers.client(patience=5.0), "gw", name, claim_after=1.0, sleep=quick)
-    book = Book(StoreShelf(servers, "gw", 5.0), clock=time.time, sleep=quick, away=AWAY)
+    book = Book(StoreShelf(Lines(servers, store, 5.0), "gw"), clock=time.time, sleep=quick, away=AWAY)
     ops = WebhookChannel("ops", url, None, httpx2.AsyncClient(trust_env=False))
     await Deliverer(outbox, lambda alert: [Way(ops)], book, logging.getLogger(), lambda state: None, sleep=quick).run()
 
