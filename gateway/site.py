@@ -15,6 +15,7 @@ from gateway.proxy.pages import Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
 from gateway.routing.router import compile_permits, compile_router
+from gateway.store.shared import Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,9 @@ class Site:
     terms: Sequence[Terms]  # of the listeners
 
 
-def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, before: Site | None = None) -> Site:
+def build_site(
+    config: Config, ledger: Ledger, shared: Shared, loop: asyncio.AbstractEventLoop, before: Site | None = None
+) -> Site:
     """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
     are its own; what remembers requests' decisions is new.
 
@@ -40,6 +43,7 @@ def build_site(config: Config, ledger: Ledger, loop: asyncio.AbstractEventLoop, 
         config.applications.values(),
         certificates=config.certificates,
         tolerance=config.limits.invalid_credentials,
+        marks=shared.marks,
         before=None if before is None else before.passport,
     )
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}

@@ -14,6 +14,7 @@ from gateway.gate import Ledger
 from gateway.identity.passport import close_all
 from gateway.identity.provider import Provider
 from gateway.site import Site, build_site
+from gateway.store.shared import Shared
 
 RETIRE = 15.0  # seconds for requests that wait for a provider which is not used any more
 SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
@@ -23,9 +24,10 @@ SLICE = 20  # pools whose certificates are looked at in one go
 class Staging:
     """`site` is what is served."""
 
-    def __init__(self, site: Site, ledger: Ledger) -> None:
+    def __init__(self, site: Site, ledger: Ledger, shared: Shared) -> None:
         self.site = site
         self._ledger = ledger
+        self._shared = shared
         self._next: Site | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -70,7 +72,8 @@ class Staging:
         loop = asyncio.get_running_loop()
 
         def build() -> Site:
-            return build_site(pickle.loads(pickled), self._ledger, loop, self.site)  # noqa: S301 - our supervisor's
+            config = pickle.loads(pickled)  # noqa: S301 - our supervisor's
+            return build_site(config, self._ledger, self._shared, loop, self.site)
 
         with yielding():
             return await loop.run_in_executor(None, build)

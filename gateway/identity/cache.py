@@ -6,40 +6,50 @@ passed. Refused tokens are not remembered, so no flood of them can push out a go
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from gateway.identity.revocations import Marks, NoMarks, revoked
 from gateway.model import Identity
 
 TOKENS = 20_000  # one is about 3 KB
 
 
-class Entry(NamedTuple):
-    """What a token proved, until when (Unix seconds), and the key that verified it (None: its provider told of it)."""
+class Entry:
+    """What a token proved, until when (Unix seconds), and the key that verified it (None: its provider told of it).
+    `version` is of the marks by which it is known not to be revoked."""
 
-    identity: Identity
-    expires: float
-    key: tuple[object, ...] | None
+    __slots__ = ("expires", "identity", "key", "version")
+
+    def __init__(self, identity: Identity, expires: float, key: tuple[object, ...] | None, version: int = 0) -> None:
+        self.identity = identity
+        self.expires = expires
+        self.key = key
+        self.version = version
 
 
 class TokenCache:
     """Bounded; the oldest entry makes room."""
 
-    def __init__(self, size: int = TOKENS) -> None:
+    def __init__(self, size: int = TOKENS, marks: Marks | None = None) -> None:
         self._size = size
+        self._marks = NoMarks() if marks is None else marks
         self._entries: dict[bytes, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, digest: bytes, now: float) -> Identity | None:
-        """The identity that a token of this digest proved, never past its `exp`."""
+        """The identity that a token of this digest proved, never past its `exp`, nor once it is revoked."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
-        if now < entry[1]:
-            return entry[0]
+        if now < entry.expires and (entry.version == self._marks.version or self._still_holds(entry, digest)):
+            return entry.identity
         del self._entries[digest]
         return None
+
+    def _still_holds(self, entry: Entry, digest: bytes) -> bool:
+        """Looked at again once for each change of the marks."""
+        entry.version = self._marks.version
+        return not revoked(self._marks, entry.identity.claims, digest)
 
     def put(self, digest: bytes, entry: Entry, now: float) -> None:
         """Remember a verified token; one that lives by the leeway only takes nobody's place."""

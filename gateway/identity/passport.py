@@ -26,6 +26,7 @@ from gateway.identity.key_verifier import KeyVerifier
 from gateway.identity.keyring import Sleep
 from gateway.identity.provider import Provider
 from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidToken, Reporter
+from gateway.identity.revocations import Marks, NoMarks
 from gateway.identity.tokens import TokenVerifier
 from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
 from gateway.model import Accept, Application, ClientCertificates, Identity, Oidc, Rate, Service
@@ -56,18 +57,20 @@ class Passport:
         *,
         certificates: Mapping[str, ClientCertificates] = MappingProxyType({}),
         tolerance: Rate | None = None,
+        marks: Marks | None = None,
         before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
     ) -> None:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
-        Providers that have not changed since `before` go on, with keys and known tokens.
+        `marks` tell what was revoked. Providers that have not changed since `before` go on, with keys and known tokens.
 
         Raises ValueError for a key's bad digest or an unusable CA of clients, OSError for a CA that cannot be read.
         """
         log = log or logging.getLogger("gateway.identity")
         self._clock = clock
+        marks = NoMarks() if marks is None else marks
         applications = tuple(applications)
         self._issuers = {
             name: Issuer(issued, applications, clock=clock, log=log) for name, issued in certificates.items()
@@ -77,7 +80,7 @@ class Passport:
 
         def provider(name: str, oidc: Oidc) -> Provider:
             old = known.get(name)
-            return old if old and old.serves(oidc) else Provider(oidc, clock=clock, sleep=sleep, log=log)
+            return old if old and old.serves(oidc) else Provider(oidc, clock=clock, sleep=sleep, log=log, marks=marks)
 
         self._providers: dict[str, Provider] = {name: provider(name, oidc) for name, oidc in providers.items()}
         self._new = set(self._providers.values()).difference(known.values())

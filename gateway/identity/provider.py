@@ -15,6 +15,7 @@ from gateway.identity.jwks import Source
 from gateway.identity.keyring import KeyRing, Sleep
 from gateway.identity.keys import Key, KeySet
 from gateway.identity.refusals import Invalid, InvalidToken
+from gateway.identity.revocations import Marks, require_valid
 from gateway.identity.token import Token
 from gateway.model import ASYMMETRIC, Identity, Oidc
 
@@ -28,12 +29,19 @@ class Provider:
     """An issuer's checks, keys and verified tokens."""
 
     def __init__(
-        self, oidc: Oidc, *, clock: Callable[[], float], log: logging.Logger, sleep: Sleep = asyncio.sleep
+        self,
+        oidc: Oidc,
+        *,
+        clock: Callable[[], float],
+        log: logging.Logger,
+        sleep: Sleep = asyncio.sleep,
+        marks: Marks,
     ) -> None:
         self._oidc, self._ca = oidc, _content(oidc)
         self.name = oidc.name
         self.issuer = oidc.issuer
-        self.cache = TokenCache()
+        self.cache = TokenCache(marks=marks)
+        self._marks = marks
         self._rules = Rules.of(oidc)
         self._algorithms = frozenset(oidc.algorithms or ASYMMETRIC)
         self._clock = clock
@@ -131,17 +139,20 @@ class Provider:
                 return
             now = self._clock()
             try:
-                claims = check_told(answer, self._rules, now, token)
-            except Invalid as error:
+                identity = self._known(check_told(answer, self._rules, now, token), digest, key, now + believed)
+            except (Invalid, Unavailable) as error:
                 done(error)
             else:
-                done(self._known(claims, digest, key, now + believed))
+                done(identity)
 
         self._introspector.ask(text, digest, told)
 
     def _known(self, claims: dict[str, Any], digest: bytes, key: Key | None, until: float) -> Identity:
+        """Raises InvalidToken for what was revoked, Unavailable where that cannot be told."""
+        require_valid(self._marks, claims, digest)
         identity = identity_of(claims, self.name)
-        entry = Entry(identity, min(identity.expires, until), None if key is None else key.identity)
+        expires, by = min(identity.expires, until), None if key is None else key.identity
+        entry = Entry(identity, expires, by, self._marks.version)
         self.cache.put(digest, entry, self._clock())
         return identity
 

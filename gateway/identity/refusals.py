@@ -21,6 +21,7 @@ Codes are stable. Status 401 unless noted:
 | `issuer_wrong` | not issued by a provider that the service accepts |
 | `audience_missing`, `audience_wrong` | `aud` is absent, or names others |
 | `token_expired`, `token_not_yet_valid` | `exp`; `nbf` or `iat` |
+| `token_revoked` | the token, its session, or all that was issued before a moment was revoked here |
 | `token_inactive` | the provider, which was asked, says that the token is not active |
 | `subject_missing` | `sub` is absent |
 | `algorithm_refused` | `alg` is not one that the issuer, or the key, may use |

@@ -252,10 +252,10 @@ def opened(issuer: Issuer, clock: Clock, naps: Naps) -> Opened:
 
     @asynccontextmanager
     async def make(
-        *applications: Application, tolerance: Rate | None = None, **changed: Any
+        *applications: Application, tolerance: Rate | None = None, marks: Any = None, **changed: Any
     ) -> AsyncIterator[Passport]:
         oidc = Oidc(**{"name": "keycloak", "issuer": issuer.issuer, "audience": ("gateway",), **changed})
-        passport = Passport({"keycloak": oidc}, applications, tolerance=tolerance, clock=clock, sleep=naps)
+        passport = Passport({"keycloak": oidc}, applications, tolerance=tolerance, clock=clock, sleep=naps, marks=marks)
         await passport.start()
         try:
             yield passport

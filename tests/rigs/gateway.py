@@ -107,7 +107,7 @@ class Gateway:
             assert self.process.returncode is None, f"it ended with exit code {self.process.returncode}: {self.told()}"
             with suppress(httpx2.TransportError):
                 said = await self.missing()
-                return said == [] if not missing else len(said) == 1 and said[0].startswith(missing)
+                return said == [] if not missing else bool(said) and all(one.startswith(missing) for one in said)
             return False
 
         await until(up)
