@@ -66,6 +66,7 @@ CODES = frozenset(
         "token_expired",
         "token_header_refused",
         "token_inactive",
+        "token_revoked",
         "token_malformed",
         "token_not_yet_valid",
         "token_type_wrong",
