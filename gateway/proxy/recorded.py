@@ -15,6 +15,22 @@ class Recorded:
     route: Route | None
     admission: Admission | None
     error: GatewayError | None
+    status: int
+    reason: str
+    upstream_name: str | None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Equal for what is alike in all but times, sizes and ids."""
+        admission, outcome = self.admission, self.outcome
+        who: tuple[object, ...]
+        if admission is None:
+            who = self.application, self.plan, None
+        else:
+            who = admission.subscription.scope, admission.subscription.plan.name, admission.identity
+        # a route is of one configuration, as limits are: while it is known, no other limit has their place in memory
+        limits = (None, None, None) if outcome is None else (id(outcome.limit), id(outcome.shadow), outcome.fallback)
+        return (self.route, *who, self.status, self.reason, self.upstream_name, *limits)
 
     @property
     def service(self) -> str | None:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from gateway.telemetry.json_text import quote, text_of
 from gateway.telemetry.record import Record
 
 FLUSH_SECONDS = 0.1
 FLUSH_BYTES = 65_536
+BATCH = 64  # requests that wait to be formatted together: one after the other they cost half as much
 CONTEXTS = 4_096  # preformatted parts that are remembered
 LONGEST_PATH = 768  # as JSON; with thirteen fields of 200, names and numbers, a line stays below 3,900
 LONGEST_FIELD = 200
 LONGEST_WORD = 20
 
-_is_plain = re.compile(r"[ !#-\[\]-~]{0,1200}").fullmatch  # printable ASCII that JSON need not escape
+LINE = (
+    b'{"time":"%b.%03dZ","request_id":"%b","trace_id":"%b","client":"%b","method":"%b","host":"%b","path":"%b",%b,'
+    b'"bytes_in":%d,"bytes_out":%d,"ms":%.3f,"upstream_ms":%b,"remaining":%b}\n'
+)
 
-Context = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, int, str
-]
+_is_plain = re.compile(rb"[ !#-\[\]-~]{0,1200}").fullmatch  # printable ASCII that JSON need not escape
 
 
 class AccessLog:
@@ -37,94 +39,86 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._call_later = call_later
-        self._lines: list[str] = []
+        self._waiting: list[Record] = []
+        self._lines: list[bytes] = []
         self._size = 0
         self._armed = False
         self._second = -1
-        self._clock_text = ""
-        self._contexts: dict[Context, str] = {}
+        self._clock_text = b""
+        self._contexts: dict[Hashable, bytes] = {}
 
     def log(self, record: Record) -> None:
-        """Add one request."""
-        line = self._line(record)
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= FLUSH_BYTES:
-            self.flush()
-        elif not self._armed:
+        """Add one request, which does not change any more."""
+        self._waiting.append(record)
+        if len(self._waiting) >= BATCH:
+            self._format()
+        if not self._armed:
             self._armed = True
             self._call_later(FLUSH_SECONDS, self._tick)
 
     def flush(self) -> None:
         """Write what was collected."""
+        self._format()
         if self._lines:
-            data = "".join(self._lines).encode("ascii")
-            self._lines.clear()
-            self._size = 0
-            self._write(data)
+            self._put()
+
+    def _put(self) -> None:
+        data = b"".join(self._lines)
+        self._lines.clear()
+        self._size = 0
+        self._write(data)
 
     def _tick(self) -> None:
         self._armed = False
         self.flush()
 
-    def _line(self, r: Record) -> str:
-        started = r.started
-        second = int(started)
-        if second != self._second:
-            self._second = second
-            self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        who = r.application, r.plan, r.subject
-        key = (r.service, r.template, *who, r.upstream_name, r.limit, r.shadow, r.ledger, r.status, r.reason)
-        context = self._contexts.get(key) or self._context(key)
-        upstream, remaining = r.upstream_seconds, r.remaining
-        upstream_ms = "null" if upstream is None else f"{upstream * 1e3:.3f}"
-        return (
-            f'{{"time":"{self._clock_text}.{int((started - second) * 1e3):03d}Z",{_asked(r)},{context},'
-            f'"bytes_in":{r.bytes_in},"bytes_out":{r.bytes_out},"ms":{r.seconds * 1e3:.3f},'
-            f'"upstream_ms":{upstream_ms},"remaining":{"null" if remaining is None else remaining}}}\n'
-        )
+    def _format(self) -> None:
+        contexts = self._contexts
+        for record in self._waiting:
+            second = int(record.started)
+            if second != self._second:
+                self._second = second
+                self._clock_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
+            context = contexts.get(record.kind) or self._context(record)
+            line = _line(record, self._clock_text, context)
+            self._lines.append(line)
+            self._size += len(line)
+            if self._size >= FLUSH_BYTES:
+                self._put()
+        self._waiting.clear()
 
-    def _context(self, key: Context) -> str:
+    def _context(self, record: Record) -> bytes:
         if len(self._contexts) >= CONTEXTS:
             self._contexts.clear()
-        text = self._contexts[key] = _context_text(*key)
+        text = self._contexts[record.kind] = _context_text(record).encode("ascii")
         return text
 
 
-def _asked(r: Record) -> str:
-    """What the client chose, quoted the long way only where it needs to be."""
-    request_id, trace_id, peer = r.request_id, r.trace_id, r.peer
-    method, host, path = r.method.decode("latin-1"), r.host.decode("latin-1"), r.path.decode("latin-1")
-    if _is_plain(f"{method}{host}{path}{request_id}{trace_id}{peer}"):
-        return (
-            f'"request_id":"{request_id}","trace_id":"{trace_id}","client":"{peer}",'
-            f'"method":"{method}","host":"{host}","path":"{path}"'
-        )
-    return (
-        f'"request_id":{_field(request_id)},"trace_id":{_field(trace_id)},"client":{_field(peer)},'
-        f'"method":{_field(text_of(r.method))},"host":{_field(text_of(r.host))},'
-        f'"path":{quote(text_of(r.path), LONGEST_PATH)}'
-    )
+def _line(r: Record, clock: bytes, context: bytes) -> bytes:
+    """What the client chose is quoted the long way only where it needs to be."""
+    (request_id, trace_id), peer, method, host, path = r.identify(), r.peer.encode(), r.method, r.host, r.path
+    if not _is_plain(b"%b%b%b%b%b%b" % (method, host, path, request_id, trace_id, peer)):
+        request_id, trace_id, peer, method, host = map(_shown, (request_id, trace_id, peer, method, host))
+        path = _shown(path, LONGEST_PATH)
+    thousandths = int(r.started % 1.0 * 1e3)
+    upstream, remaining = r.upstream_seconds, r.remaining
+    told = b"null" if upstream is None else b"%.3f" % (upstream * 1e3)
+    left = b"null" if remaining is None else b"%d" % remaining
+    sizes = r.bytes_in, r.bytes_out, r.seconds * 1e3
+    return LINE % (clock, thousandths, request_id, trace_id, peer, method, host, path, context, *sizes, told, left)
 
 
-def _context_text(
-    service: str | None,
-    template: str | None,
-    application: str | None,
-    plan: str | None,
-    subject: str | None,
-    upstream: str | None,
-    limit: str | None,
-    shadow: str | None,
-    ledger: str | None,
-    status: int,
-    reason: str,
-) -> str:
+def _shown(raw: bytes, longest: int = LONGEST_FIELD) -> bytes:
+    """Quoted, without the quotes."""
+    return quote(text_of(raw), longest)[1:-1].encode("ascii")
+
+
+def _context_text(r: Record) -> str:
     return (
-        f'"service":{_field(service)},"route":{_field(template)},"application":{_field(application)},'
-        f'"plan":{_field(plan)},"subject":{_field(subject)},"status":{status},"reason":{_field(reason)},'
-        f'"upstream":{_field(upstream)},"limit":{_field(limit)},"shadow":{_field(shadow)},'
-        f'"ledger":{quote(ledger, LONGEST_WORD)}'
+        f'"service":{_field(r.service)},"route":{_field(r.template)},"application":{_field(r.application)},'
+        f'"plan":{_field(r.plan)},"subject":{_field(r.subject)},"status":{r.status},"reason":{_field(r.reason)},'
+        f'"upstream":{_field(r.upstream_name)},"limit":{_field(r.limit)},"shadow":{_field(r.shadow)},'
+        f'"ledger":{quote(r.ledger, LONGEST_WORD)}'
     )
 
 

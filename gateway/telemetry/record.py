@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Protocol
 
 
@@ -9,10 +10,12 @@ class Record(Protocol):
     """One request, after its last byte or its failure. It holds no query, header, key or token."""
 
     @property
-    def request_id(self) -> str: ...
+    def kind(self) -> Hashable:
+        """Equal for records that are alike in service, template, application, plan, subject, status, reason, target,
+        limits and ledger."""
 
-    @property
-    def trace_id(self) -> str: ...
+    def identify(self) -> tuple[bytes, bytes]:
+        """The request id and the trace id."""
 
     @property
     def started(self) -> float:

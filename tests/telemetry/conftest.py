@@ -36,6 +36,14 @@ class Finished:
     shadow: str | None = None
     ledger: str | None = None
 
+    @property
+    def kind(self) -> tuple[object, ...]:
+        who = self.service, self.template, self.application, self.plan, self.subject
+        return (*who, self.status, self.reason, self.upstream_name, self.limit, self.shadow, self.ledger)
+
+    def identify(self) -> tuple[bytes, bytes]:
+        return self.request_id.encode(), self.trace_id.encode()
+
 
 @pytest.fixture(scope="session")
 def finished() -> Callable[..., Finished]:
