@@ -29,9 +29,10 @@ from gateway.quota.local.shares import LocalShares
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.page import Page
 from gateway.quota.store import StoreLedger
+from gateway.quota.suspensions import SUSPENDED
 from gateway.site import build_site, connection_counts
 from gateway.staging import Staging
-from gateway.store.marks import Row
+from gateway.store.marks import Mark, Row
 from gateway.store.shared import Shared, share
 from gateway.store.topology import Topology, topology
 from gateway.telemetry.access_log import AccessLog
@@ -132,6 +133,7 @@ class Worker:
         self._shared = await self._share(stack, servers)
         site = build_site(self._config, self._ledger, self._shared, loop)
         self._staging = Staging(site, self._ledger, self._shared)
+        self._shared.marks.watch(self._marked)
         stack.push_async_callback(self._staging.close)
         await site.passport.start()
         lines = LogWriter(STDOUT)
@@ -151,6 +153,10 @@ class Worker:
             refused_connections=server.refused_connections,
         )
         return access_log
+
+    def _marked(self, kind: str, name: str, mark: Mark | None) -> None:
+        if kind == SUSPENDED:
+            self._staging.site.gate.heard(name, resumed=mark is None)
 
     def _bound(self) -> None:
         """What clients may take, by the configuration that holds."""

@@ -14,6 +14,7 @@ from gateway.proxy.backend import Way
 from gateway.proxy.pages import Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
+from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
 from gateway.store.shared import Shared
 
@@ -50,7 +51,8 @@ def build_site(
     ways = [way for service in config.services.values() for way in ways_of(service)]
     pools = {way: known.get(upstream) or Pool(upstream, loop) for way, upstream in ways}
     router = compile_router(config.services.values())
-    gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines)
+    suspensions = Suspensions(shared.marks)
+    gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines, suspensions=suspensions)
     return Site(config, passport, gate, pools, Pages(), [Terms(listener) for listener in config.listen])
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from gateway.admin.alerts import alert_routes
 from gateway.admin.app import admin_app
 from gateway.admin.serve import serve_admin
+from gateway.admin.suspensions import suspension_routes
 from gateway.control import Message, take_config
 from gateway.model import Alert, Config
 from gateway.process.alerting import Alerting
@@ -31,6 +32,7 @@ from gateway.process.listeners import CannotListenError, address_of, bind, open_
 from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
 from gateway.process.stores import StoreKeeper
+from gateway.process.suspensions import SuspensionDesk
 from gateway.process.systemd import Notifier, inherited
 from gateway.process.usage import UsageDesk
 from gateway.quota.page import page_file
@@ -106,8 +108,9 @@ class Supervisor:
         await self._alerting.start(stack, self._config)
         self._usage.start(stack, self._config)
         await self._marks.start(stack, self._config)
-        alerts = alert_routes(self._alerting.desk)
-        pages = admin_app(self._missing, self._metrics, self.reload, self._usage, alerts, lambda: self._store.warnings)
+        suspensions = SuspensionDesk(self._marks.marks, self._usage)
+        more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions)]
+        pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
         background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())
         self._crew = Crew(self._config, shares, self._hooks())

@@ -49,21 +49,23 @@ def usage_routes(desk: UsageDesk) -> list[Route]:
         return page({"usage": await desk.show(request.query_params.get("application"))})
 
     async def top_up(request: Request) -> Response:
-        order, members = await _order(request, "units")
+        order, members = await order_of(request, "units")
         return page({"usage": await desk.top_up(order, _units(members.get("units")))})
 
     async def reset(request: Request) -> Response:
-        order, _ = await _order(request)
+        order, _ = await order_of(request)
         return page({"usage": await desk.reset(order)})
 
     return [
-        Route("/usage", _answered(show), methods=["GET"]),
-        Route("/usage/topup", _answered(top_up), methods=["POST"]),
-        Route("/usage/reset", _answered(reset), methods=["POST"]),
+        Route("/usage", answered(show), methods=["GET"]),
+        Route("/usage/topup", answered(top_up), methods=["POST"]),
+        Route("/usage/reset", answered(reset), methods=["POST"]),
     ]
 
 
-def _answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """`work` for programs on this machine, with what it raises as problems."""
+
     async def answer(request: Request) -> Response:
         if not from_here(request):
             raise HTTPException(HTTPStatus.FORBIDDEN)
@@ -78,7 +80,7 @@ def _answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Reque
     return answer
 
 
-async def _order(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:
+async def order_of(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:
     """What a body asks for, and all its members. Raises OrderError."""
     members = _parsed(await _body(request))
     strange = members.keys() - {*WHERE, *more}

@@ -15,7 +15,7 @@ import typer
 from gateway.cli.listener import Admin, fetch
 from gateway.cli.output import Format, Output, print_json, table, tell
 from gateway.cli.plans import Folder
-from gateway.cli.usage import told
+from gateway.cli.usage_changes import told
 
 HOME = "\x1b[H\x1b[J"  # to the upper left, and what was there is gone
 HEADS = ("application", "units/s", "used", "spent", "limit", "of", "resets at")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import sys
 import tempfile
@@ -14,7 +13,6 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.listener import Admin, ask
 from gateway.cli.output import Format, Output, count, print_json, table, tell
 from gateway.cli.plans import Folder, read
 
@@ -25,10 +23,6 @@ if TYPE_CHECKING:
     from gateway.store.topology import Topology
 
 T = TypeVar("T")
-
-Whose = Annotated[str, typer.Argument(metavar="APPLICATION", help="Or one of its clients, as `show` names it.")]
-LimitOption = Annotated[str | None, typer.Option(metavar="METRIC/PERIOD", help="Which limit, such as hits/month.")]
-PlanOption = Annotated[str | None, typer.Option(metavar="PLAN", help="Of which plan.")]
 
 app = typer.Typer(help="Show usage, change it, back it up, put it back.", no_args_is_help=True)
 
@@ -103,74 +97,6 @@ def import_(
     else:
         left = done["counters"] - done["changed"] - done["ended"]
         print(f"{count(done['changed'], 'counter')} changed, {left} left as they are, {done['ended']} of ended windows")
-
-
-@app.command(epilog="Example:  gateway usage topup plans/ mobile 500 --limit hits/month")
-def topup(
-    folder: Folder,
-    application: Whose,
-    units: Annotated[int, typer.Argument(metavar="UNITS", help="How many; below 0 (after --) they are taken back.")],
-    limit: LimitOption = None,
-    plan: PlanOption = None,
-    admin: Admin = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Let an application use more of a limit until its window ends: the gateway on this machine adds to the limit.
-
-    It holds for all gateways of the store, within a second. --limit and --plan may be left out where only one is meant.
-    No more is taken back than was added.
-    """
-    order = {"application": application, "limit": limit, "plan": plan, "units": units, "by": operator()}
-    changed(told("usage topup", folder, admin, "POST", "/usage/topup", order), output)
-
-
-@app.command(epilog="Example:  gateway usage reset plans/ mobile --limit hits/month")
-def reset(
-    folder: Folder,
-    application: Whose,
-    limit: LimitOption = None,
-    plan: PlanOption = None,
-    admin: Admin = None,
-    output: Output = Format.TEXT,
-) -> None:
-    """Forget what an application has spent, of one or all of its limits, in the windows that are open.
-
-    Units that gateways have in hand stay theirs, and alerts that were raised are not raised again in the window.
-    """
-    order = {"application": application, "limit": limit, "plan": plan, "by": operator()}
-    changed(told("usage reset", folder, admin, "POST", "/usage/reset", order), output)
-
-
-def told(
-    verb: str, folder: Path, admin: str | None, method: str, path: str, order: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """What a page of `/usage` has; where it is a problem, says which and exits 1."""
-    status, answer = ask(verb, folder, admin, method, path, order)
-    if status != 200:
-        tell(f"gateway {verb}: {answer.get('detail', answer.get('title', status))}")
-        raise typer.Exit(1)
-    rows: list[dict[str, Any]] = answer["usage"]
-    return rows
-
-
-def operator() -> str:
-    """Who asks, for the gateway's log."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in a container
-        return str(os.getuid())
-
-
-def changed(rows: list[dict[str, Any]], output: Format) -> None:
-    """What a change has made of each counter."""
-    if output is Format.JSON:
-        print_json(rows)
-        return
-    for row in rows:
-        was, resets = row["before"]["spent"], row["resets_at"]
-        spent = f"{row['spent']} spent (was {was})" if was != row["spent"] else f"{was} spent"
-        until = f"until {resets}" if resets else "for ever"
-        print(f"{row['scope']}: {spent} of {row['limit']} {row['metric']}/{row['period']} of {row['plan']}, {until}")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

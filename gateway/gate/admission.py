@@ -48,6 +48,13 @@ def degrades(outcome: Outcome) -> bool:
     return outcome.verdict is Verdict.REFUSED and outcome.limit is not None and outcome.limit.over is Over.DEGRADE
 
 
+def suspends(outcome: Outcome) -> bool:
+    """Whether a limit was gone over that suspends; not where a part of it is only in other hands."""
+    limit = outcome.limit
+    over = outcome.verdict is Verdict.REFUSED and not outcome.elsewhere
+    return over and limit is not None and limit.over is Over.SUSPEND
+
+
 def degraded(route: Route, identity: Identity, subscription: Subscription, first: Outcome, rest: Outcome) -> Admission:
     """Over the limit of `first`, and let in by the `rest`: an admission to that limit's upstream, of which nothing
     remains. Raises OverLimit or Unavailable.

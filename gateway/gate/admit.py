@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 
 from gateway.errors import GatewayError, Unauthorized
-from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades
+from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades, suspends
 from gateway.gate.applications import Directory
-from gateway.gate.charges import by_whose, charges_of, scope_of
+from gateway.gate.charges import by_whose, charges_of, whose
 from gateway.gate.conditions import outside_plan, permits_all, require_all, requirements
-from gateway.gate.protocols import Ask, Claim, Ledger, Passport, Permits, Router
-from gateway.gate.standing import require_standing
+from gateway.gate.protocols import Ask, Claim, Ledger, NoSuspensions, Passport, Permits, Router, Suspensions
+from gateway.gate.standing import over_and_out, require_resumed, require_standing
 from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Require, Route, Verdict
 
 UNCOUNTED = Outcome(Verdict.GRANTED)
 Done = Callable[[Admission | GatewayError], None]
 
+BELIEVED = 2.0  # seconds in which a ledger may still say what it knew before
 MEMO = 20_000  # subscriptions remembered; one is about 0.5 KB
 
 
@@ -36,6 +38,7 @@ class Gate:
         permits: Mapping[tuple[str, str], Permits],
         note: Callable[[Application, Plan, Identity], bytes],
         *,
+        suspensions: Suspensions | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
@@ -46,8 +49,17 @@ class Gate:
         self._ledger = ledger
         self._permits = permits
         self._note = note
+        self._suspensions = NoSuspensions() if suspensions is None else suspensions
         self._clock = clock
+        self._resumed: dict[str, float] = {}  # scopes, and when
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
+
+    def heard(self, scope: str, *, resumed: bool) -> None:
+        """Look at everybody again: somebody was suspended, or resumed, for whom old refusals are not held against."""
+        self._memo.clear()
+        self._resumed = {one: at for one, at in self._resumed.items() if self._clock() < at + BELIEVED}
+        if resumed:
+            self._resumed[scope] = self._clock()
 
     def route(self, ask: Ask) -> Route:
         """The hall: which service, and what the request uses; raises NotFound."""
@@ -83,18 +95,33 @@ class Gate:
 
         def counted(outcome: Outcome) -> Admission | None:
             if degrades(outcome):
-                return self._degrade(route, identity, subscription, outcome, done)
+                return self._degrade(ask, route, identity, subscription, outcome, done)
+            if suspends(outcome):
+                self._suspend(ask, route, identity, subscription, outcome)
             return conclude(route, identity, subscription, outcome)
 
         outcome = self._ledger.consume(claim, handed(counted, done))
         return None if outcome is None else counted(outcome)
 
+    def _suspend(
+        self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, outcome: Outcome
+    ) -> None:
+        """Raises Forbidden, unless it was resumed so lately that the refusal may be of before."""
+        limit, application = outcome.limit, subscription.application
+        assert limit is not None
+        scope = whose(application, identity, ask, route)[limit.per]
+        if self._clock() >= self._resumed.get(scope, -inf) + BELIEVED:
+            self._suspensions.suspend(scope, limit)
+            raise over_and_out(application)
+
     def _degrade(
-        self, route: Route, identity: Identity, subscription: Subscription, first: Outcome, done: Done
+        self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, first: Outcome, done: Done
     ) -> Admission | None:
         """Another upstream serves what is over the limit of `first`, if the limits that do not degrade let it in."""
 
         def counted(rest: Outcome) -> Admission:
+            if suspends(rest):
+                self._suspend(ask, route, identity, subscription, rest)
             return degraded(route, identity, subscription, first, rest)
 
         rest = subscription.rest
@@ -109,20 +136,15 @@ class Gate:
         requires = requirements(route, contract.plans)
         if requires:
             self._require(requires, route, application, plan, identity)
-        scope = scope_of(application, identity, ask)
+        scopes = whose(application, identity, ask, route)
+        scope = scopes[Per.APPLICATION]
         charges = charges_of(contract.limits, route)
+        require_resumed(self._suspensions, application, scopes.values(), contract.limits)
         if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
             raise outside_plan(scope, plan)
-        whose = {
-            Per.USER: f"user:{application.name}/{identity.subject}",
-            Per.ADDRESS: f"address:{application.name}/{ask.peer}",
-            Per.APPLICATION: scope,
-            Per.ACCOUNT: f"account:{application.account}",
-            Per.SERVICE: f"service:{route.service.name}",
-        }
-        claim = self._claim(whose, charges)
+        claim = self._claim(scopes, charges)
         firm = tuple(charge for charge in charges if charge.limit.over is not Over.DEGRADE)
-        rest = claim if firm == charges else self._claim(whose, firm)
+        rest = claim if firm == charges else self._claim(scopes, firm)
         matchers = (self._permits.get((some.name, route.service.name)) for some in contract.plans)
         permits = permits_all([matcher for matcher in matchers if matcher is not None])
         note = self._note(application, plan, identity)
@@ -134,8 +156,8 @@ class Gate:
             self._memo[identity, route] = subscription
         return subscription
 
-    def _claim(self, whose: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | None:
-        parts = [(whose[per], some) for per, some in by_whose(charges)]
+    def _claim(self, scopes: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | None:
+        parts = [(scopes[per], some) for per, some in by_whose(charges)]
         return self._ledger.claim(*parts[0], *parts[1:]) if parts else None
 
     def _require(

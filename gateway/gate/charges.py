@@ -24,6 +24,17 @@ def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
             return f"{application.name}/{identity.client_id}"
 
 
+def whose(application: Application, identity: Identity, ask: Ask, route: Route) -> dict[Per, str]:
+    """The scope that each sort of limit counts a request in."""
+    return {
+        Per.USER: f"user:{application.name}/{identity.subject}",
+        Per.ADDRESS: f"address:{application.name}/{ask.peer}",
+        Per.APPLICATION: scope_of(application, identity, ask),
+        Per.ACCOUNT: f"account:{application.account}",
+        Per.SERVICE: f"service:{route.service.name}",
+    }
+
+
 def charges_of(limits: Iterable[Limit], route: Route) -> tuple[Charge, ...]:
     """What a request costs each limit of its metrics and their ancestors."""
 

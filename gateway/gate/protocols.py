@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError
-from gateway.model import Charge, Identity, Outcome, Route, Service
+from gateway.model import Charge, Identity, Limit, Outcome, Route, Service
 
 
 class Ask(Protocol):
@@ -54,6 +54,32 @@ class Ledger(Protocol):
 
     def consume(self, claim: Claim, done: Callable[[Outcome], None]) -> Outcome | None:
         """Take a claim's costs from all its limits, or from none; None: `done` hears it later, exactly once."""
+
+
+class Suspensions(Protocol):
+    """Who went over a limit that suspends."""
+
+    @property
+    def known(self) -> bool:
+        """Whether it was heard yet who is suspended."""
+
+    def find(self, scope: str) -> bool:
+        """Whether a scope is suspended."""
+
+    def suspend(self, scope: str, limit: Limit) -> None:
+        """It is, from now on."""
+
+
+class NoSuspensions:
+    """Of a gate whose plans suspend nobody."""
+
+    known = True
+
+    def find(self, scope: str) -> bool:
+        return False
+
+    def suspend(self, scope: str, limit: Limit) -> None:
+        """Nobody will know of it."""
 
 
 Permits = Callable[[bytes, bytes, bytes], bool]  # method, path, query

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.errors import Forbidden
-from gateway.model import Account, AccountState, Application, State
+from collections.abc import Iterable
+
+from gateway.errors import Forbidden, Unavailable
+from gateway.gate.protocols import Suspensions
+from gateway.model import Account, AccountState, Application, Limit, Over, State
 
 
 def require_standing(application: Application, account: Account | None, now: float) -> float | None:
@@ -21,6 +24,23 @@ def require_standing(application: Application, account: Account | None, now: flo
     if trial is not None and now >= trial:
         raise _refused(application, f"the application's trial ended at {trial}", "trial_ended")
     return min((end for end in (ends, trial) if end is not None), default=None)
+
+
+def require_resumed(
+    suspensions: Suspensions, application: Application, scopes: Iterable[str], limits: Iterable[Limit]
+) -> None:
+    """Raises Forbidden where one of the `scopes` that a request counts in went over a limit that suspends, and
+    Unavailable where nobody knows yet.
+    """
+    if not suspensions.known and any(limit.over is Over.SUSPEND for limit in limits):
+        raise Unavailable("it is not known yet who is suspended", code="ledger_down")
+    if any(suspensions.find(scope) for scope in scopes):
+        raise over_and_out(application)
+
+
+def over_and_out(application: Application) -> Forbidden:
+    """The answer to the request that goes over a limit that suspends, and to all after it."""
+    return _refused(application, "suspended for going over a limit", "application_suspended")
 
 
 def _refused(application: Application, text: str, code: str) -> Forbidden:

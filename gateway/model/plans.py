@@ -34,6 +34,7 @@ class Over(StrEnum):
 
     REJECT = "reject"  # 429
     ALLOW = "allow"  # counted on: the overage
+    SUSPEND = "suspend"  # who goes over it is suspended until somebody resumes it
     DEGRADE = "degrade"  # served by another upstream, and not counted by this limit
 
 

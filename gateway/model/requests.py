@@ -46,7 +46,8 @@ class Outcome(NamedTuple):
 
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
     where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
-    a limit that would have refused, if it were not in shadow.
+    a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
+    hand what is left.
     """
 
     verdict: Verdict
@@ -56,6 +57,7 @@ class Outcome(NamedTuple):
     retry_after: int | None = None
     fallback: DownMode | None = None
     shadow: Limit | None = None
+    elsewhere: bool = False
 
 
 class Alert(NamedTuple):

@@ -119,7 +119,7 @@ def lacking(claim: Claim[Meter]) -> Meter | None:
 def held_elsewhere(meter: Meter) -> Outcome:
     """Refused for now: the rest of the limit is leased to other processes, and may come back."""
     end = meter.counter.end
-    return Outcome(Verdict.REFUSED, meter.limit, 0, None if end == inf else end, 1)
+    return Outcome(Verdict.REFUSED, meter.limit, 0, None if end == inf else end, 1, elsewhere=True)
 
 
 def _is_over(meter: Meter, cost: int, local: float, late: float) -> bool:

@@ -14,9 +14,10 @@ from gateway.config.blocks.scalar import Json, one_of
 from gateway.config.problems import Complaint
 from gateway.model import Over
 
+_WORDS = (Over.REJECT, Over.ALLOW, Over.SUSPEND)
 _DEGRADE = "{degrade: UPSTREAM}"
-_LATER = ("suspend", "wait")  # known, and not supported
-_WORD = replace(one_of((Over.REJECT, Over.ALLOW), _LATER, make=Over), what=f"{Over.REJECT} {Over.ALLOW} or {_DEGRADE}")
+_LATER = ("wait",)  # known, and not supported
+_WORD = replace(one_of(_WORDS, _LATER, make=Over), what=f"{' '.join(_WORDS)} or {_DEGRADE}")
 
 
 class Behaviour(NamedTuple):

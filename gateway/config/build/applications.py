@@ -41,6 +41,8 @@ def _application(
     where: Where = ("applications", name)
     valid, names = block.valid, block.plans or []
     _check_plans(block, file, {name: whole.block for name, whole in wholes.items()}, where, context)
+    if block.each is model.Each.ADDRESS:
+        _refuse_suspended_addresses(names, plans, (*where, "each"), context)
     theirs = [plans[plan] for plan in names if plan in plans]
     own = OwnLimits(name, file, theirs, wholes, context).built() if block.limits or block.exempt else {}
     return model.Application(
@@ -74,6 +76,19 @@ def _check_plans(block: Application, file: File, plans: Mapping[str, Plan], wher
         context.complain(where, Complaint("has no plans, and no account that has some (plans account)"))
     if block.account is None:
         _require_account(names, plans, (*where, "plans"), context)
+
+
+def _refuse_suspended_addresses(
+    names: list[str], plans: Mapping[str, model.Plan], where: Where, context: Context
+) -> None:
+    limits = [limit for name in names if name in plans for limit in plans[name].limits]
+    for limit in limits:
+        if limit.over is model.Over.SUSPEND and limit.per is model.Per.APPLICATION:
+            text = (
+                f"counts each address, and the plan '{limit.plan}' would suspend them (over: suspend); count otherwise"
+            )
+            context.complain(where, Complaint(text, shown=model.Each.ADDRESS.value))
+            return
 
 
 def _moment(seconds: float | None) -> model.Moment | None:

@@ -71,6 +71,9 @@ def check_service_limits(name: str, block: Service, context: Context) -> None:
         seen: dict[tuple[str, str], Where] = {}
         for position, item in enumerate(items):
             over = over_of(item, REJECT)
+            if over.over is Over.SUSPEND:
+                text = "would suspend all that call the service; say it in a plan"
+                context.complain((*where, position, "over"), Complaint(text, shown=Over.SUSPEND.value))
             if over.upstream is not None:
                 check_upstream(over.upstream, name, block, (*where, position, "over", "degrade"), context)
             first = seen.setdefault((item.limit[1], item.time_zone), (*where, position))

@@ -12,7 +12,7 @@ from gateway.config.blocks.over import Behaviour
 from gateway.config.build.context import Context, Where
 from gateway.config.build.extends import Whole, counts_as
 from gateway.config.build.limits import check_upstream
-from gateway.config.build.plans import limit_of
+from gateway.config.build.plans import check_suspends, limit_of
 from gateway.config.problems import Complaint, choices, instead
 from gateway.model import NO_PLAN, Down, DownMode, Per, Period
 
@@ -78,6 +78,7 @@ class OwnLimits:
                 for name in (name for name in ([service] if service else plan.services) if name in self._services):
                     at = (*where, "over", "degrade")
                     check_upstream(limit.upstream, name, self._services[name], at, self._context)
+            check_suspends(limit, where, self._context)
             self._found[plan.name][probe] = limit
 
     def _meant(self, service: str, metric: str, where: Where) -> Iterator[model.Plan]:

@@ -16,7 +16,7 @@ from gateway.config.build.extends import Whole, counts_as
 from gateway.config.build.limits import check_upstream, over_of, service_limits
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
-from gateway.model import DownMode, Over, Period
+from gateway.model import DownMode, Over, Per, Period
 
 BINS = (80, 100)  # percent, where a plan says nothing
 
@@ -73,6 +73,7 @@ def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period, time zone and per"
                 context.complain(where, Complaint(text))
             _check_share(limit, where, context)
+            check_suspends(limit, where, context)
             yield limit
 
 
@@ -132,6 +133,16 @@ def _check_share(limit: model.Limit, where: Where, context: Context) -> None:
         part = f"{float(100 * down.share):g}% of it, divided by {down.gateways}"
         text = f"leaves nothing to each gateway: {part}, is less than 1"
         context.complain(where, Complaint(f"{text}; use a larger share, or closed or open", shown))
+
+
+def check_suspends(limit: model.Limit, where: Where, context: Context) -> None:
+    """Who is suspended is remembered by name until somebody resumes it."""
+    if limit.over is Over.SUSPEND and limit.per in (Per.ADDRESS, Per.SERVICE):
+        whom = (
+            "addresses, which are nobody's name" if limit.per is Per.ADDRESS else "all applications of the plan at once"
+        )
+        text = f"would suspend {whom}; over: suspend is for limits per application, user or account"
+        context.complain(where, Complaint(text, str(limit) if where[-1] == "extends" else None))
 
 
 def _check_metric(service: str, metric: str, whole: Whole, where: Where, context: Context) -> None:
