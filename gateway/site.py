@@ -9,11 +9,14 @@ from urllib.parse import quote
 
 from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
-from gateway.model import Application, Config, Identity, Plan, Service, Upstream
+from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Service, Upstream
+from gateway.pages.usage import Reader, UsagePage
 from gateway.proxy.backend import Way
-from gateway.proxy.pages import Pages
+from gateway.proxy.pages import Page, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
+from gateway.quota.memory import MemoryLedger
+from gateway.quota.reading import StoreReader
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
 from gateway.store.shared import Shared
@@ -53,7 +56,19 @@ def build_site(
     router = compile_router(config.services.values())
     suspensions = Suspensions(shared.marks)
     gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines, suspensions=suspensions)
-    return Site(config, passport, gate, pools, Pages(), [Terms(listener) for listener in config.listen])
+    pages = Pages(ways=usage_pages(config, ledger, shared))
+    return Site(config, passport, gate, pools, pages, [Terms(listener) for listener in config.listen])
+
+
+def usage_pages(config: Config, ledger: Ledger, shared: Shared) -> dict[Way, Page]:
+    """Where clients read their own usage."""
+    reader: Reader | None = ledger if isinstance(ledger, MemoryLedger) else None
+    if shared.lines is not None:
+        reader = StoreReader(shared.lines, config.store.prefix)
+    if reader is None:
+        return {}
+    page = Page("usage", UsagePage(config, reader), path="/")
+    return {(service, USAGE_PAGE): page for service in config.services.values() if service.usage_path}
 
 
 def ways_of(service: Service) -> list[tuple[Way, Upstream]]:

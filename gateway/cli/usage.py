@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from gateway.cli.output import Format, Output, count, print_json, table, tell
 from gateway.cli.plans import Folder, read
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Show usage, change it, back it up, put it back.", no_args_is_help=True)
+
+class Group(TyperGroup):
+    """`gateway usage DIR …` is short for `gateway usage show DIR …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        short = bool(args) and args[0] not in self.commands and Path(args[0]).is_dir()
+        return super().parse_args(ctx, ["show", *args] if short else args)
+
+
+app = typer.Typer(cls=Group, help="Show usage, change it, back it up, put it back.", no_args_is_help=True)
 
 
 @app.callback()

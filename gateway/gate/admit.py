@@ -91,7 +91,7 @@ class Gate:
             raise outside_plan(subscription.scope, subscription.plan)
         claim = subscription.claim
         if claim is None:
-            return Admission(route, identity, subscription, None)
+            return Admission(route, identity, subscription, None, route.page)
 
         def counted(outcome: Outcome) -> Admission | None:
             if degrades(outcome):
@@ -109,7 +109,7 @@ class Gate:
         """Raises Forbidden, unless it was resumed so lately that the refusal may be of before."""
         limit, application = outcome.limit, subscription.application
         assert limit is not None
-        scope = whose(application, identity, ask, route)[limit.per]
+        scope = whose(application, identity, ask.peer, route.service)[limit.per]
         if self._clock() >= self._resumed.get(scope, -inf) + BELIEVED:
             self._suspensions.suspend(scope, limit)
             raise over_and_out(application)
@@ -136,7 +136,7 @@ class Gate:
         requires = requirements(route, contract.plans)
         if requires:
             self._require(requires, route, application, plan, identity)
-        scopes = whose(application, identity, ask, route)
+        scopes = whose(application, identity, ask.peer, route.service)
         scope = scopes[Per.APPLICATION]
         charges = charges_of(contract.limits, route)
         require_resumed(self._suspensions, application, scopes.values(), contract.limits)
@@ -146,7 +146,7 @@ class Gate:
         firm = tuple(charge for charge in charges if charge.limit.over is not Over.DEGRADE)
         rest = claim if firm == charges else self._claim(scopes, firm)
         matchers = (self._permits.get((some.name, route.service.name)) for some in contract.plans)
-        permits = permits_all([matcher for matcher in matchers if matcher is not None])
+        permits = None if route.page else permits_all([matcher for matcher in matchers if matcher is not None])
         note = self._note(application, plan, identity)
         subscription = Subscription(application, plan, scope, claim, permits, note, rest, until)
         by_address = application.each is Each.ADDRESS or any(charge.limit.per is Per.ADDRESS for charge in charges)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gateway.errors import Forbidden
-from gateway.gate.protocols import Ask
-from gateway.model import Application, Charge, Each, Identity, Limit, Per, Route
+from gateway.model import Application, Charge, Each, Identity, Limit, Per, Route, Service
 
 
-def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
+def scope_of(application: Application, identity: Identity, peer: str) -> str:
     """Whose counters a request uses: the application's, or one of each client's, user's or address's."""
     match application.each:
         case Each.SHARED:
             return application.name
         case Each.ADDRESS:
-            return f"{application.name}/{ask.peer}"
+            return f"{application.name}/{peer}"
         case Each.USER:
             return f"{application.name}/{identity.subject}"
         case Each.CLIENT:
@@ -24,14 +23,14 @@ def scope_of(application: Application, identity: Identity, ask: Ask) -> str:
             return f"{application.name}/{identity.client_id}"
 
 
-def whose(application: Application, identity: Identity, ask: Ask, route: Route) -> dict[Per, str]:
-    """The scope that each sort of limit counts a request in."""
+def whose(application: Application, identity: Identity, peer: str, service: Service) -> dict[Per, str]:
+    """The scope that each sort of limit counts a request in; `peer` is the client's address."""
     return {
         Per.USER: f"user:{application.name}/{identity.subject}",
-        Per.ADDRESS: f"address:{application.name}/{ask.peer}",
-        Per.APPLICATION: scope_of(application, identity, ask),
+        Per.ADDRESS: f"address:{application.name}/{peer}",
+        Per.APPLICATION: scope_of(application, identity, peer),
         Per.ACCOUNT: f"account:{application.account}",
-        Per.SERVICE: f"service:{route.service.name}",
+        Per.SERVICE: f"service:{service.name}",
     }
 
 

@@ -37,7 +37,7 @@ from gateway.model.plans import (
     State,
 )
 from gateway.model.refusals import Refusal
-from gateway.model.requests import Alert, Charge, Outcome, Route, Verdict
+from gateway.model.requests import USAGE_PAGE, Alert, Charge, Outcome, Route, Verdict
 from gateway.model.services import (
     MAX_BODY,
     UNLIMITED,
@@ -60,6 +60,7 @@ __all__ = [
     "MAX_BODY",
     "NO_PLAN",
     "UNLIMITED",
+    "USAGE_PAGE",
     "Accept",
     "Account",
     "AccountState",

@@ -11,6 +11,8 @@ from gateway.model.conditions import Require
 from gateway.model.plans import DownMode, Limit
 from gateway.model.services import Service
 
+USAGE_PAGE = ".usage"  # the page on which clients read their own usage; no upstream has such a name
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
@@ -24,6 +26,7 @@ class Route:
     usage: Mapping[str, int]
     template: str
     requires: tuple[Require, ...] = ()
+    page: str | None = None  # of the gateway's own, which answers in place of an upstream
 
 
 class Charge(NamedTuple):

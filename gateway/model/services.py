@@ -103,6 +103,7 @@ class Service:
     hosts: tuple[str, ...] = ()  # empty: any host
     path: str = "/"
     strip_path: bool = False
+    usage_path: str | None = None  # where a client reads its own usage
     max_body: int = MAX_BODY
     upstream: Upstream  # where requests go
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)  # others, by name

@@ -41,7 +41,8 @@ class MarksKeeper:
             servers = topology(config.store)
             stack.push_async_callback(servers.close)
         self._folder = config.data
-        self.records, self.marks = await share(stack, config.store, servers, config.data, self._told)
+        shared = await share(stack, config.store, servers, config.data, self._told)
+        self.records, self.marks = shared.records, shared.marks
         await self._save()
         stack.push_async_callback(self._save)
         background(stack, self._keep())

@@ -122,7 +122,8 @@ class ClientConnection(Arrival):
         if upstream is None:
             self._dispatch(exchange, exchange.pools[service])
         else:
-            exchange.reason = "degraded"
+            if admission.outcome is not None:
+                exchange.reason = "degraded"
             self._dispatch(exchange, exchange.pools[service, upstream])
 
     def _dispatch(self, exchange: Exchange, backend: Backend) -> None:

@@ -56,18 +56,25 @@ class Page:
         """What is under way is finished by itself."""
 
 
+NONE: Mapping[Way, Page] = {}
+
+
 class Pages:
     """The pages of one configuration."""
 
-    def __init__(self, open_: Iterable[Page] = (), checked: Iterable[Page] = ()) -> None:
-        """Paths of open pages begin with a dot, as `/.sso`; raises ValueError for another."""
+    def __init__(
+        self, open_: Iterable[Page] = (), checked: Iterable[Page] = (), ways: Mapping[Way, Page] = NONE
+    ) -> None:
+        """Paths of open pages begin with a dot, as `/.sso`; raises ValueError for another. `ways` lead to checked pages
+        beside the upstreams of services.
+        """
         self._open = [
             (page.service.path.encode(), frozenset(h.encode() for h in page.service.hosts), page) for page in open_
         ]
         if any(not path.startswith(RESERVED) for path, _, _ in self._open):
             raise ValueError("an open page's path begins with '/.'")
         pages = [*(page for _, _, page in self._open), *checked]
-        self.backends: Mapping[Way, Page] = {page.service: page for page in pages}
+        self.backends: Mapping[Way, Page] = {**{page.service: page for page in pages}, **ways}
 
     def find(self, host: bytes, path: bytes) -> Page | None:
         """The open page of a request; asked for paths that are RESERVED alone."""

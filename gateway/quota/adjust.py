@@ -84,7 +84,7 @@ class Accounts:
             await link.open(PATIENCE)
             rows = await self._rows(link, scope, limits)
             packed = await link.exchange([("GET", row.key) for row in rows], PATIENCE) if rows else []
-            return [Account(row.limit, row.window, _had(row, text)) for row, text in zip(rows, packed, strict=True)]
+            return [Account(row.limit, row.window, had(row, text)) for row, text in zip(rows, packed, strict=True)]
 
         return await self._at(scope, ask)
 
@@ -148,13 +148,17 @@ class Accounts:
         (answer,) = await link.exchange([("TIME",)], PATIENCE)
         if isinstance(answer, ResponseError):
             raise answer
-        now = int(answer[0]) + int(answer[1]) / MICRO
-        rows = []
-        for limit in limits:
-            zone = zone_of(limit.period, limit.zone)
-            here = window(limit.period, zone, now)
-            rows.append(Row(limit, here, keys.counter(keys.counters(self._prefix, scope, limit, zone), here.start)))
-        return rows
+        return rows_at(self._prefix, scope, limits, int(answer[0]) + int(answer[1]) / MICRO)
+
+
+def rows_at(prefix: str, scope: str, limits: Sequence[Limit], now: float) -> list[Row]:
+    """The windows that are open at `now`, in Unix seconds."""
+    rows = []
+    for limit in limits:
+        zone = zone_of(limit.period, limit.zone)
+        here = window(limit.period, zone, now)
+        rows.append(Row(limit, here, keys.counter(keys.counters(prefix, scope, limit, zone), here.start)))
+    return rows
 
 
 def raise_final(error: ResponseError, *, last: bool) -> None:
@@ -171,7 +175,8 @@ def raise_final(error: ResponseError, *, last: bool) -> None:
         raise StoreError(f"the store refuses: {error}") from error
 
 
-def _had(row: Row, packed: bytes | ResponseError | None) -> Had:
+def had(row: Row, packed: bytes | ResponseError | None) -> Had:
+    """The units of a counter as the store has it; raises StoreError for what is none."""
     if isinstance(packed, ResponseError):
         raise packed
     if packed is None:

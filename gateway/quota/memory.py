@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from weakref import WeakValueDictionary
 
 from gateway.model import Alert, Charge, Limit, Outcome
+from gateway.quota.adjust import Account, Had
 from gateway.quota.counters import UNLIMITED, Claim, Rule, granted, lines_of, refused, together
 from gateway.quota.crossings import NEVER, alert, thresholds
 from gateway.quota.periods import Window, window, zone_of
@@ -80,6 +81,16 @@ class MemoryLedger:
             if tally.spent >= tally.alarm or tally.meter is not meter:
                 self._cross(meter, now)
         return shadowed(claim, scarcest(claim))
+
+    async def read(self, scope: str, limits: Sequence[Limit]) -> list[Account]:
+        """What a scope has used, in the windows that are open."""
+        now, found = self._clock(), []
+        for limit in limits:
+            tally = self._tallies.get((scope, Rule.of(limit)))
+            spent = tally.spent if tally is not None and now < tally.end else 0
+            here = window(limit.period, zone_of(limit.period, limit.zone), now)
+            found.append(Account(limit, here, Had(spent, 0, 0)))
+        return found
 
     def _refuse(self, claim: Claim[Meter], now: float) -> Outcome:
         over = [(meter, cost) for meter, cost in claim.firm if meter.tally.spent + cost > meter.value]

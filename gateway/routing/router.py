@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BadRequest, NotFound
-from gateway.model import Pattern, Route, Rule, Service
+from gateway.model import USAGE_PAGE, Pattern, Route, Rule, Service
 from gateway.routing.index import Entry, Index, Prefixes
 from gateway.routing.patterns import ANY, METHODS, Compiled, parse, parse_method, parse_prefix
 
@@ -98,10 +98,17 @@ class ServiceRules:
         self._service = service
         self._indexes = _by_method([_compiled(rule) for rule in service.rules], [rule.last for rule in service.rules])
         self._routes: dict[int, Route] = {}
+        usage = service.usage_path
+        self._page = None if usage is None else unquote_to_bytes(usage)
+        self._page_route = Route(
+            service, {}, usage or "", () if service.require is None else (service.require,), USAGE_PAGE
+        )
         self._last = sum(1 << place for place, rule in enumerate(service.rules) if rule.last)
 
     def route(self, method: bytes, path: bytes, query: bytes) -> Route:
         """The same object for the same rules; raises NotFound where none matches."""
+        if path == self._page and method in (b"GET", b"HEAD"):
+            return self._page_route
         index = self._indexes.get(method) or self._indexes[b"ANY"]
         matched = index.matches(path, query)
         return self._routes.get(matched) or self._make(matched)

@@ -24,6 +24,7 @@ class Shared(NamedTuple):
 
     records: Records
     marks: Marks
+    lines: Lines | None = None  # to the store's servers; None: `store: memory`
 
 
 async def share(
@@ -51,4 +52,4 @@ async def share(
             await looking
 
     stack.push_async_callback(end)
-    return Shared(StoreRecords(lines, store), marks)
+    return Shared(StoreRecords(lines, store), marks, lines)

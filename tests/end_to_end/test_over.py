@@ -99,3 +99,25 @@ async def test_two_gateways_give_the_first_upstream_exactly_the_limit(
         assert (answer.status_code, answer.headers["ratelimit"].split(";")[1]) == (203, "r=0")
         line = await running[0].logged(answer)
         assert (line["reason"], line["upstream"]) == ("degraded", f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("store", ["memory", "embedded"])
+async def test_a_client_reads_its_own_usage(stage: Stage, tmp_path: Path, store: str) -> None:
+    service = ORDERS.replace("    rules:", "    usage_path: /orders/usage\n    rules:")
+    async with stage.gateway(tmp_path, service, plans("5/eternity"), STORE=store) as gateway:
+        token = stage.token()
+        assert await rush([gateway], token, 2, connections=1) == {200: 2}
+
+        async def told() -> bool:
+            answer = await gateway.get("/orders/usage", token=token)
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+            (limit,) = answer.json()["limits"]
+            return (limit["used"], limit["remaining"]) == (2, 3)
+
+        await until(told)
+        assert (await gateway.get("/orders/usage")).status_code == 401
+        assert await rush([gateway], token, 4, connections=1) == {200: 3, 429: 1}
+        answer = await gateway.get("/orders/usage", token=token)
+        assert answer.status_code == 200  # also over the limit
+        shown = await gateway.command("usage", str(gateway.plans), "mobile")
+        assert shown.returncode == (1 if store == "memory" else 0)

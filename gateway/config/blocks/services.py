@@ -134,6 +134,8 @@ class Service(Block):
     """Whatever is at or below it belongs to the service."""
     strip_path: of.Flag = False
     """Whether the upstream sees paths without `path`."""
+    usage_path: net.ServicePath | None = None
+    """Where a client reads its own usage (GET), at or below `path`; nowhere if left out."""
     max_body: sizes.Body | None = None
     """The body of a request; gateway.limits.body if left out."""
     upstream: Upstream | None = None
@@ -159,6 +161,14 @@ class Service(Block):
         "policies": "leave it out",
         "charge": "leave it out: every admitted request is charged",
     }
+
+    @model_validator(mode="after")
+    def _usage_is_inside(self) -> Self:
+        base = self.path.rstrip("/")
+        if self.usage_path is not None and not f"{self.usage_path}/".startswith(f"{base}/"):
+            shown = self.usage_path
+            raise Complaint(f"is not below the service's path, {self.path}", shown=shown, at=("usage_path",))
+        return self
 
     @model_validator(mode="after")
     def _goes_somewhere(self) -> Self:

@@ -59,6 +59,7 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
         hosts=tuple(dict.fromkeys(block.hosts or ())),
         path=block.path,
         strip_path=block.strip_path,
+        usage_path=block.usage_path,
         max_body=max_body if block.max_body is None else block.max_body,
         upstream=first[1],
         upstreams=dict(others),
