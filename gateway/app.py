@@ -144,7 +144,7 @@ class Worker:
             self._metrics.observe(exchange)
             access_log.log(exchange)
 
-        self._server = server = Server(site.gate, site.pools, record, pages=site.pages)
+        self._server = server = Server(site.gate, site.pools, record, pages=site.pages, onward=site.onward)
         self._bound()
         self._metrics.watch(
             connections=lambda: len(server.connections),
@@ -286,7 +286,7 @@ class Worker:
     def _commit(self) -> None:
         """The next request meets what was made ready."""
         site = self._staging.commit()
-        self._server.swap(site.gate, site.pools, site.pages)
+        self._server.swap(site.gate, site.pools, site.pages, site.onward)
         if isinstance(self._ledger, StoreLedger):
             self._fallback.close()
             self._fallback.shares = self._shares(site.config, self._ledger)

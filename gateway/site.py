@@ -10,8 +10,10 @@ from urllib.parse import quote
 from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
 from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Service, Upstream
+from gateway.outward import board, keys_page, onward, signing_keys
 from gateway.pages.usage import Reader, UsagePage
 from gateway.proxy.backend import Way
+from gateway.proxy.onward import Onward
 from gateway.proxy.pages import Page, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
@@ -30,6 +32,7 @@ class Site:
     passport: Passport
     gate: Gate
     pools: Mapping[Way, Pool]
+    onward: Mapping[Way, Onward]  # what stands before some of them
     pages: Pages  # of the gateway's own
     terms: Sequence[Terms]  # of the listeners
 
@@ -56,8 +59,11 @@ def build_site(
     router = compile_router(config.services.values())
     suspensions = Suspensions(shared.marks)
     gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines, suspensions=suspensions)
-    pages = Pages(ways=usage_pages(config, ledger, shared))
-    return Site(config, passport, gate, pools, pages, [Terms(listener) for listener in config.listen])
+    keys = signing_keys(config)
+    published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
+    pages = Pages(published, ways=usage_pages(config, ledger, shared))
+    terms = [Terms(listener) for listener in config.listen]
+    return Site(config, passport, gate, pools, onward(config, passport, keys, pools), pages, terms)
 
 
 def usage_pages(config: Config, ledger: Ledger, shared: Shared) -> dict[Way, Page]:

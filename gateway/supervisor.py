@@ -31,6 +31,7 @@ from gateway.process.crew import Crew, Hooks
 from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
 from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
+from gateway.process.signing import SigningKeeper
 from gateway.process.stores import StoreKeeper
 from gateway.process.suspensions import SuspensionDesk
 from gateway.process.systemd import Notifier, inherited
@@ -75,6 +76,7 @@ class Supervisor:
         self._store = StoreKeeper()
         self._usage = UsageDesk()
         self._marks = MarksKeeper(self._broadcast)
+        self._signing = SigningKeeper()
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -109,7 +111,8 @@ class Supervisor:
         self._usage.start(stack, self._config)
         await self._marks.start(stack, self._config)
         suspensions = SuspensionDesk(self._marks.marks, self._usage)
-        more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions)]
+        self._signing.start(stack, self._config, self._marks.records)
+        more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
         pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
         background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())
@@ -180,6 +183,7 @@ class Supervisor:
         self._config = config
         self._alerting.take(config)
         self._usage.take(config)
+        self._signing.take(config)
 
     # --- the admin listener
 

@@ -29,8 +29,8 @@ DEFAULT_CLIENT_ROLES = {"account": ("manage-account", "manage-account-links", "v
 class Client:
     """A confidential client with a service account. `lifespan` of its access tokens in seconds.
 
-    `audience` is what its audience mappers add. `roles` are realm roles, `client_roles` those of clients; both
-    besides the ones that Keycloak gives to every account.
+    `audience` is what its audience mappers add; `exchanges`: it may exchange others' tokens for these. `roles` are
+    realm roles, `client_roles` those of clients; both besides the ones that Keycloak gives to every account.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Client:
     client_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lifespan: int = LIFESPAN
     algorithm: str = "RS256"
+    exchanges: bool = False
 
 
 def demo_clients() -> tuple[Client, ...]:
@@ -61,6 +62,10 @@ class Provider:
         self.keys = keys or KeyRing()
         self._clients = {client.id: client for client in clients}
         self._clock = clock
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return self._clock()
 
     @property
     def realm(self) -> str:
@@ -91,7 +96,7 @@ class Provider:
             "issuer": self.issuer,
             "token_endpoint": f"{endpoints}/token",
             "jwks_uri": f"{endpoints}/certs",
-            "grant_types_supported": ["client_credentials"],
+            "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
             "response_types_supported": [],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": list(SIGNING),
@@ -123,6 +128,12 @@ class Provider:
             "clientAddress": "127.0.0.1",
             "client_id": client.id,
         }
+
+
+def audience_of(claims: Mapping[str, Any]) -> list[str]:
+    """`aud` as a list (RFC 7519 section 4.1.3)."""
+    named = claims.get("aud", [])
+    return [named] if isinstance(named, str) else list(named)
 
 
 def _audience(client: Client, roles: Mapping[str, tuple[str, ...]]) -> str | list[str]:

@@ -13,22 +13,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from gateway.devkit.exchange import GRANT, exchange
+from gateway.devkit.oauth import OAuthError
 from gateway.devkit.provider import SCOPES, Client, Provider
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 16 * 1024  # octets; a token request is a few hundred
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 section 5.1
-
-
-class OAuthError(Exception):
-    """An error response of RFC 6749 section 5.2."""
-
-    def __init__(self, error: str, description: str, status: int = 400, challenge: str | None = None) -> None:
-        super().__init__(description)
-        self.error = error
-        self.description = description
-        self.status = status
-        self.challenge = challenge
 
 
 class Credentials(NamedTuple):
@@ -70,12 +61,14 @@ async def _error(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _grant(provider: Provider, request: Request) -> dict[str, Any]:
-    """RFC 6749 section 4.4."""
+    """RFC 6749 section 4.4, and exchange."""
     form = await _form(request)
     client = _authenticate(provider, _credentials(request, form))
     grant = form.get("grant_type")
     if grant is None:
         raise OAuthError("invalid_request", "Missing form parameter: grant_type")
+    if grant == GRANT:
+        return exchange(provider, client, form)
     if grant != "client_credentials":
         raise OAuthError("unsupported_grant_type", "Unsupported grant_type")
     scope = _scope(form.get("scope", ""))

@@ -19,7 +19,11 @@ FileCheck = Callable[[Config], Iterable[Finding]]
 
 def data_folder(config: Config) -> Iterator[Finding]:
     """Where something is kept in it: whether this user may write there."""
-    if config.store.kind != "embedded" and all(plan.down.mode is not DownMode.LOCAL for plan in config.plans.values()):
+    if (
+        config.identity_tokens is None
+        and config.store.kind != "embedded"
+        and all(plan.down.mode is not DownMode.LOCAL for plan in config.plans.values())
+    ):
         return
     place = config.data.absolute()
     existing = next(folder for folder in (place, *place.parents) if folder.exists())

@@ -45,6 +45,8 @@ CODES = frozenset(
         "credentials_differ",
         "credentials_malformed",
         "credentials_missing",
+        "exchange_refused",
+        "exchange_unavailable",
         "group_missing",
         "identity_unavailable",
         "insufficient_scope",

@@ -24,6 +24,7 @@ from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
 from gateway.identity.key_verifier import KeyVerifier
 from gateway.identity.keyring import Sleep
+from gateway.identity.outward.exchange import Exchanger
 from gateway.identity.provider import Provider
 from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidToken, Reporter
 from gateway.identity.revocations import Marks, NoMarks
@@ -100,6 +101,11 @@ class Passport:
     def left(self, other: Passport) -> set[Provider]:
         """The providers that `other` does not go on with, to be closed."""
         return set(self._providers.values()).difference(other._providers.values())
+
+    def exchanger(self, name: str) -> Exchanger | None:
+        """Who exchanges the tokens of a provider."""
+        provider = self._providers.get(name)
+        return None if provider is None else provider.exchanger
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready: providers without any keys."""

@@ -14,6 +14,7 @@ from gateway.identity.introspection import RETRY_AFTER, Introspector, Told
 from gateway.identity.jwks import Source
 from gateway.identity.keyring import KeyRing, Sleep
 from gateway.identity.keys import Key, KeySet
+from gateway.identity.outward.exchange import Exchanger
 from gateway.identity.refusals import Invalid, InvalidToken
 from gateway.identity.revocations import Marks, require_valid
 from gateway.identity.token import Token
@@ -46,6 +47,9 @@ class Provider:
         self._algorithms = frozenset(oidc.algorithms or ASYMMETRIC)
         self._clock = clock
         self._source = Source(oidc)
+        self.exchanger = None
+        if oidc.exchange is not None:
+            self.exchanger = Exchanger(oidc.name, self._source.channel, oidc.exchange, clock=clock, log=log)
         self._introspector, self._told = None, frozenset[str]()
         if oidc.introspection is not None:
             self._introspector = Introspector(oidc.name, self._source.channel, oidc.introspection, clock=clock, log=log)
@@ -64,6 +68,8 @@ class Provider:
         await self._ring.close()
         if self._introspector is not None:
             await self._introspector.close()
+        if self.exchanger is not None:
+            await self.exchanger.close()
         await self._source.aclose()
 
     def problem(self) -> str | None:

@@ -16,9 +16,18 @@ from gateway.model.clients import (
 )
 from gateway.model.conditions import ANY_VALUE, Require
 from gateway.model.contracts import account_of, every_limit, limits_of, plans_of
-from gateway.model.identities import ASYMMETRIC, ClientCertificates, Identity, Introspection, NamedBy, Oidc
+from gateway.model.identities import (
+    ASYMMETRIC,
+    ClientCertificates,
+    ClientCredentials,
+    Identity,
+    Introspection,
+    NamedBy,
+    Oidc,
+)
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
+from gateway.model.onward import IdentityTokens, Onward, Telling
 from gateway.model.plans import (
     HITS,
     NO_PLAN,
@@ -72,6 +81,7 @@ __all__ = [
     "Certificate",
     "Charge",
     "ClientCertificates",
+    "ClientCredentials",
     "ClientLimits",
     "ClientTimeouts",
     "ClientTls",
@@ -81,6 +91,7 @@ __all__ = [
     "Drain",
     "Each",
     "Identity",
+    "IdentityTokens",
     "Introspection",
     "KeyPlace",
     "Limit",
@@ -89,6 +100,7 @@ __all__ = [
     "Moment",
     "NamedBy",
     "Oidc",
+    "Onward",
     "Outcome",
     "Over",
     "Pattern",
@@ -105,6 +117,7 @@ __all__ = [
     "State",
     "Store",
     "Target",
+    "Telling",
     "Timeouts",
     "Upstream",
     "Verdict",

@@ -23,6 +23,14 @@ class Introspection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCredentials:
+    """As which client the gateway itself comes to a provider."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Oidc:
     """A token issuer. `algorithms` empty: the asymmetric ones that the provider publishes."""
 
@@ -33,6 +41,7 @@ class Oidc:
     internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
     ca: Path | None = None
     introspection: Introspection | None = None
+    exchange: ClientCredentials | None = None  # as whom tokens are exchanged
 
 
 class NamedBy(StrEnum):

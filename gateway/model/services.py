@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.model.conditions import Require
+from gateway.model.onward import Onward
 from gateway.model.plans import HITS
 from gateway.model.refusals import Refusal
 
@@ -54,6 +55,7 @@ class Upstream:
     targets: tuple[Target, ...]
     tls: ClientTls = ClientTls()
     timeouts: Timeouts = Timeouts()
+    identity: Onward = Onward()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.destinations import Channel
 from gateway.model.clients import Address, ClientLimits, ClientTimeouts, Drain, Listener
 from gateway.model.identities import ClientCertificates, Oidc
+from gateway.model.onward import IdentityTokens
 from gateway.model.plans import Account, Application, Plan
 from gateway.model.services import Service
 
@@ -62,6 +63,7 @@ class Config:
     providers: Mapping[str, Oidc] = field(default_factory=dict)
     certificates: Mapping[str, ClientCertificates] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
+    identity_tokens: IdentityTokens | None = None
     services: Mapping[str, Service] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)

@@ -89,7 +89,7 @@ class ClientConnection(Arrival):
             self.refuse(exchange, exchange.error)
             return
         server = self.server
-        gate, exchange.pools = server.gate, server.pools
+        gate, exchange.pools = server.gate, server.backends
         try:
             if server.shedding:
                 exchange.keep = False

@@ -67,6 +67,7 @@ class Exchange(Recorded):
         "keep",
         "length",
         "method",
+        "outward",
         "own_cookies",
         "path",
         "peer",
@@ -122,6 +123,7 @@ class Exchange(Recorded):
         self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
+        self.outward: tuple[Fields, bytes] | None = None  # fields and query for the service, where they are others
         self.pools: Mapping[Way, Backend] = {}  # of the configuration that it is served by
         self.upstream: Answering | None = None
         self.retried = False

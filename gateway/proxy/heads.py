@@ -18,15 +18,16 @@ def request_head(exchange: Exchange, admission: Admission, host_field: bytes) ->
     service = admission.route.service
     path = stripped(exchange.path, len(service.path)) if service.strip_path else exchange.path
     request_id, trace_id = exchange.identify()
+    fields, query = exchange.outward or (exchange.fields, exchange.query)
     return b"".join(
         (
             exchange.method,
             b" ",
-            b"%b?%b" % (path, exchange.query) if exchange.query else path,
+            b"%b?%b" % (path, query) if query else path,
             b" HTTP/1.1\r\nhost: ",
             host_field,
             b"\r\n",
-            *exchange.fields,
+            *fields,
             exchange.forwarding.lines(exchange.host_field),
             b"x-request-id: %b\r\ntraceparent: 00-%b-%b-01\r\n" % (request_id, trace_id, span_id()),
             admission.subscription.note,

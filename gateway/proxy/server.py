@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 
 from gateway.errors import GatewayError
 from gateway.gate import Gate
@@ -25,6 +26,7 @@ from gateway.proxy.terms import PLAIN, Terms
 SWEEP = 0.25  # seconds between looks at the clocks
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
 TICK = 0.02  # seconds between looks at what is still in flight
+NONE_BEFORE: Mapping[Way, Backend] = MappingProxyType({})
 
 
 class Server:
@@ -38,10 +40,12 @@ class Server:
         timeouts: ClientTimeouts | None = None,
         limits: ClientLimits | None = None,
         pages: Pages = NO_PAGES,
+        onward: Mapping[Way, Backend] = NONE_BEFORE,
     ) -> None:
-        """`record` gets each exchange once, after its last byte, also on failure."""
+        """`record` gets each exchange once, after its last byte, also on failure. `onward` stands before some pools."""
         self.gate = gate
         self.pools: Mapping[Way, Backend] = {**pools, **pages.backends}
+        self.backends = {**self.pools, **onward}
         self.pages = pages
         self.record = record
         self.timeouts = timeouts or ClientTimeouts()
@@ -74,10 +78,17 @@ class Server:
         """Takes no more connections from it, and closes it; those that are open go on."""
         self._listeners.pop(sock).close()
 
-    def swap(self, gate: Gate, pools: Mapping[Way, Pool], pages: Pages = NO_PAGES) -> None:
+    def swap(
+        self,
+        gate: Gate,
+        pools: Mapping[Way, Pool],
+        pages: Pages = NO_PAGES,
+        onward: Mapping[Way, Backend] = NONE_BEFORE,
+    ) -> None:
         """For all requests from now on. Pools that are not among the new ones keep no connection."""
         left = set(self.pools.values()).difference(pools.values())
         self.gate, self.pools, self.pages = gate, {**pools, **pages.backends}, pages
+        self.backends = {**self.pools, **onward}
         for pool in left:
             pool.close()
 

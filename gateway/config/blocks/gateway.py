@@ -12,6 +12,7 @@ from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, OneOrSome, Some
 from gateway.config.blocks.client_certificates import ClientCertificates
 from gateway.config.blocks.listen import Listener
+from gateway.config.blocks.onward import IdentityTokens
 from gateway.config.blocks.scalar import one_of
 from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
@@ -84,6 +85,8 @@ class Gateway(Block):
     """What clients may take."""
     timeouts: Timeouts = Timeouts()
     """How long clients may take."""
+    identity_tokens: IdentityTokens | None = None
+    """The gateway's own tokens, for services that are told by one who asks."""
 
 
 class Introspection(Block):
@@ -105,6 +108,13 @@ class Introspection(Block):
         return self
 
 
+class ClientCredentials(Block):
+    client_id: of.Text
+    """A client of the provider."""
+    client_secret: of.Secret
+    """Its secret, as file:PATH or ${NAME}."""
+
+
 class Oidc(Block):
     issuer: net.Url
     """The `iss` of the tokens, letter by letter, and where the provider is found."""
@@ -116,6 +126,8 @@ class Oidc(Block):
     """Where the gateway reaches the provider, if not at the issuer's URL."""
     ca: of.FilePath | None = None
     """A private CA's certificates."""
+    exchange: ClientCredentials | None = None
+    """As which client the gateway exchanges tokens for services."""
     introspection: Introspection | None = None
     """Asks the provider about tokens that do not tell all themselves."""
 

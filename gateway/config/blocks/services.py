@@ -12,11 +12,12 @@ from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, Some
 from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.limits import ServiceLimit
+from gateway.config.blocks.onward import READER, OnwardKeys
 from gateway.config.blocks.refusals import Reason, Refusal
 from gateway.config.blocks.rules import Rule
 from gateway.config.blocks.scalar import one_of
 from gateway.config.problems import Complaint
-from gateway.model import AppId, KeyPlace
+from gateway.model import AppId, KeyPlace, Onward
 
 
 class Tls(Block):
@@ -53,6 +54,9 @@ class Upstream(Block):
     """How https targets are spoken to."""
     timeouts: Timeouts = Timeouts()
     """How long to wait; 5s, 60s and 60s if left out."""
+    identity: Annotated[OnwardKeys | Onward, READER] = Onward()
+    """What it is told of who asks: pass (credentials go on as they came), none (they are taken out), a token of the
+    gateway's own, or one that the client's is exchanged for."""
 
     @model_validator(mode="after")
     def _tls_has_use(self) -> Self:

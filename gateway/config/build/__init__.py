@@ -13,6 +13,7 @@ from gateway.config.build.context import Context
 from gateway.config.build.extends import whole_plans
 from gateway.config.build.introspection import check_readers
 from gateway.config.build.listen import listen
+from gateway.config.build.onward import check_onward, identity_tokens
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
 from gateway.config.build.store import store
@@ -26,6 +27,8 @@ def build(file: File, context: Context) -> Config:
     check_found(file, blocks, context)
     built = {name: plan(whole, file.services, context) for name, whole in plans.items()}
     check_readers(file.services, file.identity, context)
+    declared = services(file.services, file.gateway.limits.body, context)
+    check_onward(file, declared, context)
     return Config(
         listen=listen(file.gateway, context),
         admin=file.gateway.admin or Config().admin,
@@ -47,7 +50,8 @@ def build(file: File, context: Context) -> Config:
             if block.certificate is not None
         },
         channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
-        services=services(file.services, file.gateway.limits.body, context),
+        identity_tokens=identity_tokens(file.gateway.identity_tokens),
+        services=declared,
         plans=built,
         accounts=accounts(file.accounts, blocks, context),
         applications=applications(file, plans, built, context),

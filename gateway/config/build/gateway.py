@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import Gateway, Introspection, Limits, Oidc
+from gateway.config.blocks.gateway import ClientCredentials, Gateway, Introspection, Limits, Oidc
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 
@@ -65,7 +65,14 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
         introspection=_introspection(block.introspection),
+        exchange=credentials(block.exchange),
     )
+
+
+def credentials(block: ClientCredentials | None) -> model.ClientCredentials | None:
+    if block is None:
+        return None
+    return model.ClientCredentials(client_id=block.client_id, client_secret=block.client_secret)
 
 
 def _introspection(block: Introspection | None) -> model.Introspection | None:

@@ -11,6 +11,7 @@ from gateway.config.blocks.conditions import required
 from gateway.config.blocks.services import AcceptLine, Metric, Service, Tls, Upstream
 from gateway.config.build.context import Context, Where
 from gateway.config.build.limits import check_service_limits
+from gateway.config.build.onward import onward
 from gateway.config.build.refusals import refusals
 from gateway.config.problems import Complaint, instead, repeated
 from gateway.routing.patterns import parse
@@ -128,6 +129,7 @@ def _upstream(name: str, block: Upstream, where: Where, context: Context) -> mod
         targets=tuple(block.targets),
         tls=_tls(block.tls, (*where, "tls"), context) if block.tls else model.ClientTls(),
         timeouts=model.Timeouts(connect=timeouts.connect, response=timeouts.response, idle=timeouts.idle),
+        identity=onward(str(where[1]), block.identity),
     )
 
 
