@@ -18,7 +18,8 @@ from gateway.store.shared import share
 from gateway.store.store_marks import Seen, StoreMarks
 from gateway.store.topology import topology
 
-EVERY = 0.5  # seconds between looks whether there is something to save
+SAVED = 0.5  # seconds between looks whether there is something to save
+LOOK = 3.0  # and at the store: the workers look more often, and who asks here can wait
 
 log = logging.getLogger("gateway.supervisor")
 
@@ -41,7 +42,7 @@ class MarksKeeper:
             servers = topology(config.store)
             stack.push_async_callback(servers.close)
         self._folder = config.data
-        shared = await share(stack, config.store, servers, config.data, self._told)
+        shared = await share(stack, config.store, servers, config.data, self._told, LOOK)
         self.records, self.marks = shared.records, shared.marks
         await self._save()
         stack.push_async_callback(self._save)
@@ -56,7 +57,7 @@ class MarksKeeper:
 
     async def _keep(self) -> None:
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(SAVED)
             await self._save()
 
     async def _save(self) -> None:

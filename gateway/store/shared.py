@@ -16,7 +16,7 @@ from gateway.store.marks_file import load
 from gateway.store.memory_records import MemoryRecords
 from gateway.store.node import Topology
 from gateway.store.records import Records, StoreRecords
-from gateway.store.store_marks import StoreMarks
+from gateway.store.store_marks import EVERY, StoreMarks
 
 
 class Shared(NamedTuple):
@@ -28,10 +28,16 @@ class Shared(NamedTuple):
 
 
 async def share(
-    stack: AsyncExitStack, store: Store, servers: Topology | None, folder: Path, tell: Callable[[Row], None]
+    stack: AsyncExitStack,
+    store: Store,
+    servers: Topology | None,
+    folder: Path,
+    tell: Callable[[Row], None],
+    every: float = EVERY,
 ) -> Shared:
     """Until the stack unwinds. `servers` are the store's, None for `store: memory`, with which `tell` hears of marks
     that are set here. Begins with the marks that the gateway saved in `folder`; a store that is away prevents nothing.
+    `every`: seconds between looks for marks.
     """
     saved = load(folder)
     if servers is None:
@@ -40,7 +46,7 @@ async def share(
         return Shared(MemoryRecords(time.time), memory)
     lines = Lines(servers, store)
     stack.push_async_callback(lines.close)
-    marks = StoreMarks(lines, store.prefix, time.time)
+    marks = StoreMarks(lines, store.prefix, time.time, every)
     if saved:
         marks.remember(*saved)
     await marks.look()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
 from contextlib import suppress
 
 import psutil
+
+given: set[int] = set()  # ports
 
 MARK = "GATEWAY_UNDER_TEST"  # in the environment of all processes of a gateway, whoever their parent becomes
 
@@ -36,9 +39,16 @@ def kill(process: psutil.Process) -> None:
 
 
 def free_address() -> str:
-    """One that no connection's own end takes meanwhile: below the ports that the system gives to those."""
+    """One that no connection's own end takes meanwhile: below the ports that the system gives to those. None is given
+    twice, as who asks may use it later; a worker of pytest-xdist has ports of its own.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     while True:
-        port = random.randrange(20_000, 32_000)
+        port = random.randrange(20_000 + mine, 32_000, workers)
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+            if port in given:
+                continue
+            given.add(port)
             return f"127.0.0.1:{port}"

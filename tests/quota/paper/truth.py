@@ -271,19 +271,29 @@ class Truth:
         lost = any(event.kind in {"loss", "failover"} and event.at <= at for event in self._history.events)
         return (self._spent(key, first, last, at) if lost else 0) + sum(
             cost
-            for request in self._history.requests
+            for request in self._late
             if request.scope == key.scope and request.asked <= at and self._in_vain(request, at)
             for limit, cost in request.charges
             if key_of(request.scope, limit) == key
         )
 
+    @cached_property
+    def _late(self) -> list[Request]:
+        """Requests that were not let in, and had waited so long that units may have come for them after all."""
+        return [
+            request
+            for request in self._history.requests
+            if request.outcome is None
+            or (
+                request.outcome.verdict is not Verdict.GRANTED
+                and request.answered >= request.asked + self._timeout - EARLY
+            )
+        ]
+
     def _in_vain(self, request: Request, at: float) -> bool:
-        """Whether units may have been granted to a request that was not let in, and not be given back yet."""
-        outcome = request.outcome
-        if outcome is None:
+        """Whether units may have been granted to a late request, and not be given back yet."""
+        if request.outcome is None:
             return True
-        if outcome.verdict is Verdict.GRANTED or request.answered < request.asked + self._timeout - EARLY:
-            return False
         troubled = any(
             event.kind not in {"loss", "failover"} and event.at <= at and request.asked <= event.until + GIVEN_BACK
             for event in self._history.events
