@@ -84,14 +84,16 @@ class AnswerReader(asyncio.Protocol):
 
     def _repeats(self, data: bytes, exchange: Exchange) -> bool:
         repeat = self._repeat
-        if repeat is None or len(data) != repeat.size or not data.startswith(repeat.head):
+        if repeat is None:
+            return False
+        head, status, lines, size = repeat
+        if len(data) != size or not data.startswith(head):
             return False
         client = exchange.client
         assert client is not None
         self._lessons = 0
-        exchange.status = repeat.status
-        self._out += (repeat.lines, client.answer_fields(exchange), data[len(repeat.head) :])
-        self._done = True
+        exchange.status = status
+        self._out += (lines, client.answer_fields(exchange), data[len(head) :])
         return True
 
     def _learn(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ from gateway.gate import Admission
 from gateway.http import head
 from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
+from gateway.http.path import normalise
 from gateway.model import Route
 from gateway.proxy.recorded import Recorded
 
@@ -23,10 +24,15 @@ if TYPE_CHECKING:
 _random = random.Random()  # noqa: S311 - request ids are no secret
 
 
+NONE: Mapping[Way, Backend] = {}
+
+
 class Repeat(NamedTuple):
     """What a head means from its second line on, and that block. Shared by requests, changed by none."""
 
     block: bytes
+    host: bytes
+    lines: bytes  # all that the service gets of the head
     fields: Fields
     hosts: list[bytes]
     authorization: list[bytes]
@@ -66,6 +72,7 @@ class Exchange(Recorded):
         "ids",
         "keep",
         "length",
+        "lines",
         "method",
         "outward",
         "own_cookies",
@@ -92,30 +99,27 @@ class Exchange(Recorded):
 
     def __init__(self, client: ClientConnection) -> None:
         self.client: ClientConnection | None = client  # None once it is gone
-        self.peer = client.peer
-        self.forwarding = client.forwarding  # a trusted proxy's word may change both
         self.started = time.time()
-        self.begun = time.monotonic()
-        # the head
-        self.method = b""
-        self.target = b""
+        self.begun = client.active  # monotonic: when its first bytes were read
+        # the head; what a trusted proxy says may change peer and forwarding
+        self.peer = client.peer
+        self.forwarding = client.forwarding
+        self.method = self.target = b""
         self.version = "1.1"
-        self.host = self.host_field = b""
-        self.path = self.query = b""
+        self.host = self.host_field = self.path = self.query = b""
         self.fields: Fields = []
+        self.lines = b""  # the fields for the service where they are known joined, else they are yet to be
         self.authorization: list[bytes] = []
         self.own_cookies: tuple[bytes, ...] = ()  # as NAME=VALUE: the gateway's, which no service sees
         self.hosts: list[bytes] = []
         self.special: list[tuple[Kind, bytes]] = []
         self.sent_id: bytes | None = None
         self.sent_trace: bytes | None = None
-        self.keep = False
+        self.keep = self.complete = False
         self.ids: tuple[bytes, bytes] | None = None
         # the body
         self.length: int | None = None
-        self.chunked = False
-        self.expect = False
-        self.complete = False
+        self.chunked = self.expect = False
         self.discard = False  # refused: what still comes is read and dropped
         self.backlog: list[bytes] = []  # body that waits for an upstream connection
         self.backlog_size = 0
@@ -124,15 +128,12 @@ class Exchange(Recorded):
         self.route: Route | None = None
         self.admission: Admission | None = None
         self.outward: tuple[Fields, bytes] | None = None  # fields and query for the service, where they are others
-        self.pools: Mapping[Way, Backend] = {}  # of the configuration that it is served by
+        self.pools: Mapping[Way, Backend] = NONE  # of the configuration that it is served by
         self.upstream: Answering | None = None
-        self.retried = False
-        self.answered = False  # the answer's head is on its way
-        self.status = 0
+        self.retried = self.answered = False  # answered: the answer's head is on its way
         self.reason = "ok"
-        self.bytes_in = self.bytes_out = 0
-        self.seconds = 0.0
-        self.sent_at = 0.0  # monotonic; 0: nothing was sent to an upstream
+        self.status = self.bytes_in = self.bytes_out = 0
+        self.seconds = self.sent_at = 0.0  # monotonic; 0: nothing was sent to an upstream
         self.upstream_seconds: float | None = None
         self.upstream_name: str | None = None
 
@@ -163,8 +164,11 @@ class Exchange(Recorded):
         return plain and self.length is None and not self.chunked and not self.expect
 
     def as_repeat(self, block: bytes) -> Repeat:
+        lines = b"".join((*self.fields, self.forwarding.lines(self.host_field)))
         return Repeat(
             block,
+            self.host,
+            lines,
             self.fields,
             self.hosts,
             self.authorization,
@@ -175,14 +179,25 @@ class Exchange(Recorded):
         )
 
     def repeat(self, repeat: Repeat, method: bytes, target: bytes) -> None:
-        """Takes the fields of an equal head; the target is yet to be judged."""
+        """Takes the fields of an equal head; raises BadRequest for the target, which is in origin-form."""
         self.method = method
         self.target = target
+        self.path, self.query = normalise(target)
         self.keep = self.complete = True
-        _, self.fields, self.hosts, self.authorization, self.own_cookies = repeat[:5]
-        self.sent_id, self.sent_trace, forwarding = repeat[5:]
-        self.forwarding = forwarding
-        self.peer = forwarding.address
+        (
+            _,
+            self.host,
+            self.lines,
+            self.fields,
+            self.hosts,
+            self.authorization,
+            self.own_cookies,
+            self.sent_id,
+            self.sent_trace,
+            self.forwarding,
+        ) = repeat
+        self.host_field = self.hosts[0]
+        self.peer = self.forwarding.address
 
     def head_size(self) -> int:
         """Bytes of the head, of fields that were dropped on sight aside."""

@@ -15,24 +15,24 @@ _random = random.Random()  # noqa: S311 - span ids are no secret
 
 def request_head(exchange: Exchange, admission: Admission, host_field: bytes) -> bytes:
     """The head as the service gets it: every byte made from parsed parts."""
-    service = admission.route.service
-    path = stripped(exchange.path, len(service.path)) if service.strip_path else exchange.path
-    request_id, trace_id = exchange.identify()
+    service, path = admission.route.service, exchange.path
+    if service.strip_path:
+        path = stripped(path, len(service.path))
     fields, query = exchange.outward or (exchange.fields, exchange.query)
-    return b"".join(
-        (
-            exchange.method,
-            b" ",
-            b"%b?%b" % (path, query) if query else path,
-            b" HTTP/1.1\r\nhost: ",
-            host_field,
-            b"\r\n",
-            *fields,
-            exchange.forwarding.lines(exchange.host_field),
-            b"x-request-id: %b\r\ntraceparent: 00-%b-%b-01\r\n" % (request_id, trace_id, span_id()),
-            admission.subscription.note,
-            body_framing(exchange),
-        )
+    lines = exchange.lines if exchange.outward is None else b""
+    request_id, trace_id = exchange.identify()
+    return b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%bx-request-id: %b\r\ntraceparent: 00-%b-%016x-01\r\n%b%b" % (
+        exchange.method,
+        path,
+        b"?" if query else b"",
+        query,
+        host_field,
+        lines or b"".join((*fields, exchange.forwarding.lines(exchange.host_field))),
+        request_id,
+        trace_id,
+        _random.getrandbits(64) or 1,  # a new span for the hop to the upstream (W3C Trace Context)
+        admission.subscription.note,
+        body_framing(exchange),
     )
 
 
@@ -57,17 +57,7 @@ def answer_fields(exchange: Exchange, via: bytes = VIA) -> bytes:
         connection = b"connection: close\r\n\r\n"
     else:
         connection = b"\r\n" if exchange.version == "1.1" else b"connection: keep-alive\r\n\r\n"
-    return b"%bx-request-id: %b\r\n%b%b" % (limit_lines(exchange), exchange.identify()[0], via, connection)
-
-
-def limit_lines(exchange: Exchange) -> bytes:
-    """The RateLimit fields of an admitted request."""
     admission = exchange.admission
-    if admission is None or admission.outcome is None:
-        return b""
-    return limit_fields(admission.outcome, time.time())
-
-
-def span_id() -> bytes:
-    """A new span for the hop to the upstream (W3C Trace Context)."""
-    return b"%016x" % (_random.getrandbits(64) or 1)
+    outcome = None if admission is None else admission.outcome
+    limits = b"" if outcome is None else limit_fields(outcome, time.time())
+    return b"%bx-request-id: %b\r\n%b%b" % (limits, exchange.identify()[0], via, connection)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 
 from gateway.errors import BadGateway, GatewayError, GatewayTimeout
@@ -126,7 +125,7 @@ class Pool:
         if self.closing or connection.generation != self.generation or len(idle) >= MAX_IDLE:
             connection.close()
         else:
-            connection.idle_since = time.monotonic()
+            connection.idle_since = connection.active
             idle.append(connection)
 
     def sweep(self, now: float) -> None:

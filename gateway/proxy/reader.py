@@ -153,16 +153,16 @@ class RequestReader(asyncio.Protocol, ABC):
         repeat = self._repeat
         if repeat is None:
             return False
-        line = data[: -len(repeat.block)].split(b" ") if data.endswith(repeat.block) else ()
-        if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY:
+        block = repeat[0]
+        line = data[: -len(block)].split(b" ") if data.endswith(block) else ()
+        if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY or not line[1].startswith(b"/"):
             self._repeat = None
             return False
         if len(line[1]) > self.server.limits.target:
             return False
         exchange = self.new_exchange()
-        exchange.repeat(repeat, line[0], line[1])
         try:
-            exchange.read_target()
+            exchange.repeat(repeat, line[0], line[1])
         except GatewayError:  # refused in the words that it would be refused in without this way
             self._repeat = None
             return False

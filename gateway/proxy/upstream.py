@@ -40,7 +40,7 @@ class UpstreamConnection(AnswerReader):
         self.generation = generation
         self.transport: asyncio.Transport | None = None
         self._unread = select.poll()
-        self.idle_since = self.active = 0.0
+        self.idle_since = self.active = time.monotonic()
         self.used = False  # has answered before: the peer may close it at any moment
 
     def __repr__(self) -> str:
@@ -142,12 +142,12 @@ class UpstreamConnection(AnswerReader):
             self.close()
             return
         self.active = time.monotonic()
-        fresh = self._in_head and not self._head_bytes and exchange.method != b"HEAD"
+        first = self._in_head and not self._head_bytes
+        fresh = first and exchange.method != b"HEAD"
         if fresh and self._repeats(data, exchange):
             self._flush(exchange)
             self._finish(exchange)
             return
-        first = self._in_head and not self._head_bytes
         if self._in_head:
             self._head_bytes += len(data)
         try:
@@ -189,12 +189,12 @@ class UpstreamConnection(AnswerReader):
     def _finish(self, exchange: Exchange) -> None:
         self.exchange = exchange.upstream = None
         exchange.upstream_seconds = self.active - exchange.sent_at
-        keep = self._keep and exchange.complete
-        if keep:
+        if self._keep and exchange.complete:
             self.used = True
-            if self._bodyless:  # the parser would wait for the body that HEAD's answer announces
-                self._parser = httptools.HttpResponseParser(self)
-            self._reset()
+            if self._done:  # else nothing of it was parsed
+                if self._bodyless:  # the parser would wait for the body that HEAD's answer announces
+                    self._parser = httptools.HttpResponseParser(self)
+                self._reset()
             if self.transport is not None:
                 self.transport.resume_reading()
             self._pool.release(self)
