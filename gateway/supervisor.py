@@ -21,6 +21,7 @@ from typing import Any
 
 from gateway.admin.alerts import alert_routes
 from gateway.admin.app import admin_app
+from gateway.admin.revocations import revocation_routes
 from gateway.admin.serve import serve_admin
 from gateway.admin.suspensions import suspension_routes
 from gateway.control import Message, take_config
@@ -31,6 +32,7 @@ from gateway.process.crew import Crew, Hooks
 from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
 from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
+from gateway.process.revocations import RevocationDesk
 from gateway.process.signing import SigningKeeper
 from gateway.process.stores import StoreKeeper
 from gateway.process.suspensions import SuspensionDesk
@@ -77,6 +79,7 @@ class Supervisor:
         self._usage = UsageDesk()
         self._marks = MarksKeeper(self._broadcast)
         self._signing = SigningKeeper()
+        self._revocations = RevocationDesk()
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -113,6 +116,8 @@ class Supervisor:
         suspensions = SuspensionDesk(self._marks.marks, self._usage)
         self._signing.start(stack, self._config, self._marks.records)
         more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
+        more += revocation_routes(self._revocations)
+        self._revocations.start(self._marks.marks, self._config)
         pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
         background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())
@@ -184,6 +189,7 @@ class Supervisor:
         self._alerting.take(config)
         self._usage.take(config)
         self._signing.take(config)
+        self._revocations.take(config)
 
     # --- the admin listener
 

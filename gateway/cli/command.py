@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import alerts, diff, doctor, keys, plans, reload, start, top, usage_changes, version
+from gateway.cli import alerts, diff, doctor, keys, plans, reload, start, tokens, top, usage_changes, version
 from gateway.cli.output import tell
 
 
@@ -41,6 +41,7 @@ def command() -> typer.Typer:
     app.command(epilog="Example:  gateway top plans/ --once")(top.top)
     app.add_typer(alerts.app, name="alerts")
     app.add_typer(keys.app, name="keys")
+    app.add_typer(tokens.app, name="tokens")
     app.command(epilog="Example:  gateway version -o json")(version.version)
     return app
 

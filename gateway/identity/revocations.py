@@ -26,7 +26,7 @@ KINDS = (TOKEN, SESSION, DIGEST, REALM, CLIENT, USER)
 class Mark(Protocol):
     @property
     def value(self) -> str:
-        """Of the kinds `before`: the moment, in Unix seconds."""
+        """Of the kinds `before` the moment, in Unix seconds; after a space, or of the others as such, the reason."""
 
 
 class Marks(Protocol):
@@ -71,7 +71,7 @@ def revoked(marks: Marks, claims: Mapping[str, Any], digest: bytes | None = None
 
 def _before(issued: float, epoch: Mark | None) -> bool:
     """`iat` tells whole seconds, so that what was issued in the second of the revocation was issued before it."""
-    return epoch is not None and issued <= float(epoch.value)
+    return epoch is not None and issued <= float(epoch.value.partition(" ")[0])
 
 
 def require_valid(marks: Marks, claims: Mapping[str, Any], digest: bytes) -> None:

@@ -1,0 +1,122 @@
+"""`/revocations` on the admin listener, for programs on this machine: what was revoked, more of it, taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.admin.alerts import fields
+from gateway.admin.pages import from_here, page, problem
+from gateway.config.blocks.moments import WHAT, moment
+from gateway.identity.refusals import InvalidToken
+from gateway.identity.token import TOKEN_BYTES
+from gateway.model import Address
+from gateway.process.peers import user_of
+from gateway.process.revocations import Operator, Order, RevocationDesk, UnknownError
+from gateway.store import StoreError
+
+ANSWERS: dict[type[Exception], tuple[HTTPStatus, str]] = {
+    UnknownError: (HTTPStatus.NOT_FOUND, "unknown"),
+    ValueError: (HTTPStatus.BAD_REQUEST, "bad_request"),
+    InvalidToken: (HTTPStatus.BAD_REQUEST, "token_malformed"),
+    StoreError: (HTTPStatus.SERVICE_UNAVAILABLE, "store_down"),
+}
+NAMES = ("jti", "session", "user", "client", "token")  # and `realm: true`: one of them
+MORE = ("provider", "before", "seconds", "reason", "by")
+TEXT = 255  # characters of a name or reason
+LONGEST = 3650 * 86_400.0  # seconds of a revocation
+
+
+def revocation_routes(desk: RevocationDesk) -> list[Route]:
+    """All of them, over one desk."""
+
+    async def listed(_: Request) -> Response:
+        return page({"revocations": desk.listed()})
+
+    async def revoked(request: Request) -> Response:
+        said = await fields(request)
+        return page(await desk.revoke(order(said), operator(request, said.get("by"))))
+
+    async def restored(request: Request) -> Response:
+        by = request.query_params.get("by")
+        return page(await desk.restore(request.path_params["id"], operator(request, by)))
+
+    return [
+        Route("/revocations", answered(listed)),
+        Route("/revocations", answered(revoked), methods=["POST"]),
+        Route("/revocations/{id}", answered(restored), methods=["DELETE"]),
+    ]
+
+
+def answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """What goes wrong is told as problem details (RFC 9457)."""
+
+    async def answer(request: Request) -> Response:
+        if not from_here(request):
+            raise HTTPException(HTTPStatus.FORBIDDEN)
+        try:
+            return await work(request)
+        except tuple(ANSWERS) as error:
+            status, word = next(found for kind, found in ANSWERS.items() if isinstance(error, kind))
+            return problem(status, {}, code=word, detail=str(error))
+
+    return answer
+
+
+def operator(request: Request, by: Any) -> Operator:
+    assert request.client is not None  # see from_here
+    host, port = request.client
+    return Operator(text("by", by) if by is not None else None, str(Address(host, port)), user_of(host, port))
+
+
+def order(said: dict[str, Any]) -> Order:
+    """What a body asks for; raises ValueError."""
+    strange = said.keys() - {*NAMES, *MORE, "realm"}
+    if strange:
+        raise ValueError(f"'{min(strange)}' is not a member of it ({' '.join((*NAMES, 'realm', *MORE))})")
+    given = [name for name in NAMES if name in said]
+    if "realm" in said:
+        if said["realm"] is not True:
+            raise ValueError("realm is true, or left out")
+        given.append("realm")
+    if len(given) != 1:
+        raise ValueError(f"say what is revoked, one of: {' '.join((*NAMES, 'realm'))}")
+    (what,) = given
+    name = "" if what == "realm" else text(what, said[what], TOKEN_BYTES if what == "token" else TEXT)
+    provider = text("provider", said["provider"]) if "provider" in said else None
+    reason = text("reason", said["reason"]) if "reason" in said else ""
+    return Order(what, name, provider, before(said.get("before")), seconds(said.get("seconds")), reason)
+
+
+def text(name: str, value: Any, longest: int = TEXT) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
+        raise ValueError(f"{name} is not a text of 1 to {longest} characters")
+    return value
+
+
+def before(value: Any) -> float | None:
+    """Unix seconds, as such or as files write them."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            return moment(value)
+        except ValueError:
+            raise ValueError(f"before is not {WHAT}") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise ValueError(f"before is not {WHAT}")
+    return float(value)
+
+
+def seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise ValueError(f"seconds is not a number above 0, up to {LONGEST:.0f}")
+    return float(value)
