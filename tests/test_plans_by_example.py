@@ -16,10 +16,13 @@ from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Gate
 from gateway.http.ratelimit import policy_of
 from gateway.model import Config, Identity, Service
+from gateway.quota.census import Units
+from gateway.quota.cost import bills, window_of, written
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_router
 from gateway.site import permits_of
+from gateway.store.keys import Counted
 from gateway.store.marks import MemoryMarks
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "plans.md"
@@ -57,12 +60,15 @@ class Example(NamedTuple):
     rows: list[dict[str, str]]
 
 
-def examples() -> list[Example]:
-    return [
+def examples(column: str) -> list[Example]:
+    """Those whose table has such a column."""
+    found = [
         Example(section.partition("\n")[0], yaml[1], rows_of(section))
         for section in DOCUMENT.read_text().split("\n## ")[1:]
         if (yaml := re.search(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
     ]
+    assert all(example.rows for example in found)
+    return [example for example in found if column in example.rows[0]]
 
 
 def rows_of(section: str) -> list[dict[str, str]]:
@@ -115,7 +121,7 @@ def answer(gate: Gate, clock: Clock, row: dict[str, str]) -> str:
     return f"200, shadow {policy_of(shadow).name}" if shadow else "200"
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example.title)
+@pytest.mark.parametrize("example", examples("client"), ids=lambda example: example.title)
 async def test_requests_get_what_the_document_says(example: Example, tmp_path: Path) -> None:
     (tmp_path / "plans.yaml").write_text(example.plans)
     clock = Clock()
@@ -125,3 +131,16 @@ async def test_requests_get_what_the_document_says(example: Example, tmp_path: P
         answers.append(answer(gate, clock, row))
         await asyncio.sleep(0)  # marks are set
     assert answers == [row["answer"] for row in example.rows]
+
+
+@pytest.mark.parametrize("example", examples("cost"), ids=lambda example: example.title)
+def test_months_cost_what_the_document_says(example: Example, tmp_path: Path) -> None:
+    (tmp_path / "plans.yaml").write_text(example.plans)
+    config = load(tmp_path)
+    for row in example.rows:
+        start = int(window_of(row["month"], "UTC").start)
+        counters = [
+            (Counted("mobile", "gold", service, metric, "month", "UTC", start), Units(int(row[metric]), 0, 0, 1, 1, ()))
+            for service, metric in (("", "hits"), ("orders", "writes"))
+        ]
+        assert [written(bill.total) for bill in bills(config, counters, row["month"])] == [row["cost"]]

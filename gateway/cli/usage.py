@@ -125,7 +125,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def _census(config: Config, tags: str = "*", *, create: bool = False) -> AsyncIterator[tuple[Topology, Census]]:
+async def census(config: Config, tags: str = "*", *, create: bool = False) -> AsyncIterator[tuple[Topology, Census]]:
     from gateway.quota.census import Census
     from gateway.store.visit import visiting
 
@@ -137,9 +137,9 @@ async def _usage(config: Config, application: str) -> list[Usage]:
     from gateway.quota.report import tags_of, usage
 
     tags = tags_of(config.applications[application]) if application else "*"
-    async with _census(config, tags) as (_, census):
-        now = await census.now()
-        async with aclosing(census.counters()) as counters:
+    async with census(config, tags) as (_, walk):
+        now = await walk.now()
+        async with aclosing(walk.counters()) as counters:
             return usage(config, [counter async for counter in counters], now, application)
 
 
@@ -148,20 +148,20 @@ async def _export(config: Config, out: IO[str]) -> tuple[int, list[str]]:
     from gateway.quota.backup import Header, Saved, end_line, header_line, line, window_of
 
     written, store = 0, config.store
-    async with _census(config) as (_, census):
-        header = Header(store.prefix, await census.now(), tuple(await census.epochs()))
+    async with census(config) as (_, walk):
+        header = Header(store.prefix, await walk.now(), tuple(await walk.epochs()))
         print(header_line(header), file=out)
-        async with aclosing(census.counters()) as counters:
+        async with aclosing(walk.counters()) as counters:
             async for name, units in counters:
                 here = window_of(name)
                 if here is None:
-                    census.rubbish.append(name.key(store.prefix))
+                    walk.rubbish.append(name.key(store.prefix))
                     continue
                 saved = Saved(name, here, units.spent, units.topped, units.raised, units.epoch, units.version)
                 print(line(saved), file=out)
                 written += 1
     print(end_line(written), file=out)
-    return written, census.rubbish
+    return written, walk.rubbish
 
 
 async def _import(config: Config, file: IO[bytes], replace: bool) -> dict[str, int]:
@@ -169,9 +169,9 @@ async def _import(config: Config, file: IO[bytes], replace: bool) -> dict[str, i
     from gateway.quota.restore import Restorer, select
 
     store = config.store
-    async with _census(config, create=True) as (servers, census):
+    async with census(config, create=True) as (servers, walk):
         try:
-            selected = select(read(file), await census.now())
+            selected = select(read(file), await walk.now())
         except BackupError as error:
             raise BackupError(f"{file.name}: {error}; nothing was changed") from None
         restorer = Restorer(

@@ -40,14 +40,16 @@ class Complaint(ValueError):
     another file. `at` leads from the value to the part of it that is meant; `on_key` means its name.
     """
 
-    def __init__(self, text: str, shown: str | None = None, at: tuple[str, ...] = (), *, on_key: bool = False) -> None:
+    def __init__(
+        self, text: str, shown: str | None = None, at: tuple[str | int, ...] = (), *, on_key: bool = False
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.shown = shown
         self.at = at
         self.on_key = on_key
 
-    def below(self, *names: str, on_key: bool = False) -> Complaint:
+    def below(self, *names: str | int, on_key: bool = False) -> Complaint:
         """The same about a part of the value."""
         return Complaint(self.text, self.shown, (*names, *self.at), on_key=on_key or self.on_key)
 

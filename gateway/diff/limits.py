@@ -26,7 +26,7 @@ EACH = {
 
 def limits_of(config: Config, application: Application) -> list[Limit]:
     """Its own, and its account's."""
-    return [*model.limits_of(model.plans_of(config, application))]
+    return model.shown(model.limits_of(model.plans_of(config, application)))
 
 
 def label(limit: Limit) -> str:

@@ -15,7 +15,7 @@ from gateway.model.clients import (
     ServerTls,
 )
 from gateway.model.conditions import ANY_VALUE, Require
-from gateway.model.contracts import account_of, every_limit, limits_of, plans_of
+from gateway.model.contracts import account_of, every_limit, limits_of, plans_of, shown
 from gateway.model.identities import (
     ASYMMETRIC,
     ClientCertificates,
@@ -45,6 +45,7 @@ from gateway.model.plans import (
     Plan,
     State,
 )
+from gateway.model.pricing import Pricing, Range, cost_of
 from gateway.model.refusals import Refusal
 from gateway.model.requests import USAGE_PAGE, Alert, Charge, Outcome, Route, Verdict
 from gateway.model.services import (
@@ -107,6 +108,8 @@ __all__ = [
     "Per",
     "Period",
     "Plan",
+    "Pricing",
+    "Range",
     "Rate",
     "Refusal",
     "Require",
@@ -122,7 +125,9 @@ __all__ = [
     "Upstream",
     "Verdict",
     "account_of",
+    "cost_of",
     "every_limit",
     "limits_of",
     "plans_of",
+    "shown",
 ]

@@ -48,6 +48,11 @@ def distinct(limits: Iterable[Limit]) -> tuple[Limit, ...]:
     return tuple(found.values())
 
 
+def shown(limits: Iterable[Limit]) -> list[Limit]:
+    """Those that are limits, without what only counts."""
+    return [limit for limit in limits if not limit.meter]
+
+
 def every_limit(config: Config) -> Iterator[Limit]:
     """All that count somewhere, as the plans say; not what single applications have in their place."""
     for plan in config.plans.values():

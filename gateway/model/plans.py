@@ -11,6 +11,7 @@ from typing import NamedTuple
 from gateway.model.conditions import Require
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
+from gateway.model.pricing import Pricing
 
 HITS = "hits"  # 3scale's built-in metric: every service has it
 NO_PLAN = "-"  # stands for a plan in the limits of a service itself
@@ -107,6 +108,7 @@ class Limit:
     over: Over = Over.REJECT
     upstream: str | None = None  # of the service, that serves what is over the limit: for `degrade`
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
+    meter: bool = False  # no limit at all: it only counts, for prices
     bins: tuple[int, ...] = ()
     down: Down = Down()  # the plan's
 
@@ -144,6 +146,7 @@ class Plan:
     allow: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # absent service: all that has a rule
     limits: tuple[Limit, ...] = ()
     down: Down = Down()
+    pricing: Pricing | None = None
     require: Require | None = None
     channels: tuple[str, ...] = ()  # where its alerts go, besides the log
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from gateway.errors import Unavailable
 from gateway.gate import Admission
 from gateway.gate.charges import whose
-from gateway.model import NO_PLAN, Config, Limit, Per, limits_of, plans_of
+from gateway.model import NO_PLAN, Config, Limit, Per, limits_of, plans_of, shown
 from gateway.proxy.local import Event
 from gateway.quota.adjust import Account
 from gateway.quota.backup import written
@@ -70,7 +70,7 @@ class UsagePage:
 
 def _of(per: Per, limits: Iterable[Limit]) -> list[Limit]:
     """Those of which clients hear: not a service's own, nor what is in shadow."""
-    return [limit for limit in limits if limit.per is per and limit.plan != NO_PLAN and not limit.shadow]
+    return [limit for limit in shown(limits) if limit.per is per and limit.plan != NO_PLAN and not limit.shadow]
 
 
 def _told(account: Account) -> dict[str, Any]:

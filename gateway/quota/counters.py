@@ -40,7 +40,9 @@ class Claim(Generic[G]):
         self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
         self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
         self.shadow = tuple(line for line in self.free if line[0].limit.shadow)
-        self.told = self.firm or tuple(line for line in self.free if not line[0].limit.shadow)
+        self.told = self.firm or tuple(
+            line for line in self.free if not line[0].limit.shadow and not line[0].limit.meter
+        )
         firm = tuple(part for part in parts if part.firm)
         self.parts = firm if len(firm) > 1 else ()
 

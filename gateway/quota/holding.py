@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from gateway.model import Application, Config, Each, Limit, Per, Period, every_limit, limits_of, plans_of
+from gateway.model import Application, Config, Each, Limit, Per, Period, every_limit, limits_of, plans_of, shown
 from gateway.quota.counters import Rule
 from gateway.store.keys import Counted
 
@@ -14,9 +14,9 @@ class Holding:
     """Of one configuration."""
 
     def __init__(self, config: Config) -> None:
-        self._limits = {Rule.of(limit): limit for limit in every_limit(config)}
+        self._limits = {Rule.of(limit): limit for limit in shown(every_limit(config))}
         self._own = {  # of applications that have limits of their own, all of them
-            app.name: {Rule.of(limit): limit for limit in limits_of(plans_of(config, app))}
+            app.name: {Rule.of(limit): limit for limit in shown(limits_of(plans_of(config, app)))}
             for app in config.applications.values()
             if app.limits
         }
@@ -49,4 +49,6 @@ def named_alone(config: Config, application: str | None) -> Iterator[tuple[Appli
     """Limits of applications that are counted by name alone, of one or (None) of all."""
     for app in config.applications.values():
         if app.each is Each.SHARED and application in (None, app.name):
-            yield from ((app, limit) for limit in limits_of(plans_of(config, app)) if limit.per is Per.APPLICATION)
+            yield from (
+                (app, limit) for limit in shown(limits_of(plans_of(config, app))) if limit.per is Per.APPLICATION
+            )

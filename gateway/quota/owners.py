@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.model import Application, Config, Each, Limit, Per, limits_of, plans_of
+from gateway.model import Application, Config, Each, Limit, Per, limits_of, plans_of, shown
 from gateway.quota.crossings import metric_of
 
 
@@ -30,7 +30,7 @@ def limits_in(config: Config, scope: str) -> list[Limit]:
         plans = [plan for app in apps for plan in plans_of(config, app)]
     else:
         plans = [*plans_of(config, _application(config, scope if per is Per.APPLICATION else name, per))]
-    limits = [limit for limit in limits_of(plans) if limit.per is per]
+    limits = [limit for limit in shown(limits_of(plans)) if limit.per is per]
     if per is Per.SERVICE:  # its own are in each plan that opens it
         limits = [limit for limit in limits if limit.service in (None, name)]
     if not limits:

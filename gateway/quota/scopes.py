@@ -14,6 +14,7 @@ from gateway.store import keys
 
 HOUR = 3_600.0
 LONGEST_KEPT = 7.0 * DAY  # after a window's end: for late reports, and for people who look
+MONTHS_KEPT = 62.0 * DAY  # the same of months and years: for bills
 
 MICRO = 1_000_000
 NOWHERE = -1
@@ -113,7 +114,10 @@ class Meter:
 
 def dropped(here: Window) -> int | str:
     """When the counter of a window is forgotten, in Unix seconds; "" for never."""
-    return "" if here.end is None else int(here.end + min(LONGEST_KEPT, max(HOUR, here.end - here.start)))
+    if here.end is None:
+        return ""
+    length = here.end - here.start
+    return int(here.end + (MONTHS_KEPT if length > 27 * DAY else min(LONGEST_KEPT, max(HOUR, length))))
 
 
 NO_ENTRY = Entry("", (), ("", ""))  # before the first window

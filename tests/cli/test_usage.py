@@ -152,3 +152,20 @@ def test_usage_of_the_embedded_store_is_reached_while_no_gateway_runs(gateway: R
     assert gateway("usage", "import", "plans", "usage.jsonl").stdout.startswith("1 counter changed")
     assert '"spent": 5' in gateway("usage", "export", "plans").stdout
     shutil.rmtree(plans / "data", ignore_errors=True)
+
+
+def test_the_cost_of_a_month(gateway: Run, served: Server, plans: Path) -> None:
+    text = (plans / "gateway.yaml").read_text()
+    prices = "pricing: {currency: EUR, monthly: 5, metrics: {hits: [{upto: 50, price: 0}, {price: 0.25}]}}"
+    (plans / "gateway.yaml").write_text(text.replace("hits: [100/month]}", f"hits: [100/month]}}\n    {prices}"))
+    shown = gateway("usage", "cost", "plans")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    _, *rows = [line.split() for line in shown.stdout.splitlines()]
+    assert [[*row[:2], *row[3:]] for row in rows] == [
+        ["mobile", "gold", "hits", "80", "7.5000", "EUR"],
+        ["mobile", "gold", "monthly", "5.0000", "EUR"],
+        ["mobile", "gold", "total", "12.5000", "EUR"],
+    ]
+    (bill,) = json.loads(gateway("usage", "cost", "plans", "mobile", "--month", "2000-03", "-o", "json").stdout)
+    assert (bill["month"], bill["lines"][0]["units"], bill["total"]) == ("2000-03", 55, "6.2500")
+    assert gateway("usage", "cost", "plans", "--month", "2026-13").returncode == 2

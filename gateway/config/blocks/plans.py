@@ -15,6 +15,7 @@ from gateway.config.blocks.ledger_down import WORD, LedgerDown
 from gateway.config.blocks.limits import Limit, OverLimit
 from gateway.config.blocks.moments import Days, Moment
 from gateway.config.blocks.over import Behaviour
+from gateway.config.blocks.pricing import Pricing
 from gateway.config.blocks.rules import PathPattern
 from gateway.config.blocks.scalar import Json, one_of
 from gateway.config.blocks.validity import Valid
@@ -46,6 +47,8 @@ class Plan(Block):
     ledger_down: Annotated[LedgerDown | Down, WORD] = Down()
     """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each
     limit, divided among the gateways."""
+    pricing: Pricing | None = None
+    """What its use costs, for `gateway usage cost`."""
     alerts: PlanAlerts = PlanAlerts()
     """When and whom to tell how far limits are used."""
 

@@ -13,7 +13,7 @@ from gateway.config.problems import Complaint
 
 Limits = dict[str, list[Limit]]
 
-INHERITED = {"services", "over", "ledger_down", "allow", "require"}  # as a whole
+INHERITED = {"services", "pricing", "over", "ledger_down", "allow", "require"}  # as a whole
 
 
 class Whole(NamedTuple):

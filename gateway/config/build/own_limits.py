@@ -13,6 +13,7 @@ from gateway.config.build.context import Context, Where
 from gateway.config.build.extends import Whole, counts_as
 from gateway.config.build.limits import check_upstream
 from gateway.config.build.plans import check_suspends, limit_of
+from gateway.config.build.pricing import meters
 from gateway.config.problems import Complaint, choices, instead
 from gateway.model import NO_PLAN, Down, DownMode, Per, Period
 
@@ -51,6 +52,10 @@ class OwnLimits:
                     )
                 else:
                     self._put(key, item, where)
+        for plan in self._plans:
+            mine = self._found[plan.name]
+            for meter in meters(plan.name, plan.pricing, plan.down, mine.values()):
+                mine.setdefault(_key(meter), meter)
         return {
             plan.name: tuple(self._found[plan.name].values())
             for plan in self._plans

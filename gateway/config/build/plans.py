@@ -14,6 +14,7 @@ from gateway.config.blocks.services import Service
 from gateway.config.build.context import Context, Where
 from gateway.config.build.extends import Whole, counts_as
 from gateway.config.build.limits import check_upstream, over_of, service_limits
+from gateway.config.build.pricing import check_counted, meters, pricing
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
 from gateway.model import DownMode, Over, Per, Period
@@ -31,13 +32,19 @@ def plan(whole: Whole, services: Mapping[str, Service], context: Context) -> mod
     limits = tuple(_limits(whole, context))
     _check_bins(written, limits, where, context)
     _check_upstreams(whole, services, context)
-    down = _down(block)
+    if written.pricing is not None:
+        for key in written.pricing.metrics:
+            service, _, metric = key.rpartition(".")
+            _check_metric(service, metric, whole, (*where, "pricing", "metrics", key), context)
+        check_counted(whole.name, block, limits, (*where, "pricing"), context)
+    down, prices = _down(block), pricing(block)
     theirs = [service_limits(service, services[service], down) for service in whole.services if service in services]
     return model.Plan(
         name=whole.name,
         services=tuple(whole.services),
         allow={service: tuple(patterns) for service, patterns in block.allow.items()},
-        limits=(*limits, *chain(*theirs)),
+        limits=(*limits, *meters(whole.name, prices, down, limits), *chain(*theirs)),
+        pricing=prices,
         down=down,
         require=required(block.require),
         channels=tuple(dict.fromkeys(block.alerts.to or ())),
