@@ -21,6 +21,7 @@ from typing import Any
 
 from gateway.admin.alerts import alert_routes
 from gateway.admin.app import admin_app
+from gateway.admin.keys import key_routes
 from gateway.admin.revocations import revocation_routes
 from gateway.admin.serve import serve_admin
 from gateway.admin.suspensions import suspension_routes
@@ -29,6 +30,7 @@ from gateway.model import Alert, Config
 from gateway.process.alerting import Alerting
 from gateway.process.background import background
 from gateway.process.crew import Crew, Hooks
+from gateway.process.keys import KeyDesk
 from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
 from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
@@ -118,6 +120,7 @@ class Supervisor:
         more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
         more += revocation_routes(self._revocations)
         self._revocations.start(self._marks.marks, self._config)
+        more += key_routes(KeyDesk(self._marks.marks))
         pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
         background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())

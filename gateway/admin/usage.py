@@ -82,19 +82,30 @@ def answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Reques
 
 async def order_of(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:
     """What a body asks for, and all its members. Raises OrderError."""
-    members = _parsed(await _body(request))
-    strange = members.keys() - {*WHERE, *more}
-    if strange:
-        raise OrderError(f"'{min(strange)}' is not a member of it ({' '.join((*WHERE, *more))})")
+    members = await members_of(request, (*WHERE, *more))
     for name in WHERE:
         if not isinstance(members.get(name), str | None) or members.get(name) == "":
             raise OrderError(f"'{name}' is text")
     if members.get("application") is None:
         raise OrderError("'application' is missing: whose usage is meant")
+    who = (members.get("by"), *asker(request))
+    return Order(members["application"], members.get("plan"), members.get("limit"), *who), members
+
+
+async def members_of(request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+    """Those of a body, all of which are among the known ones. Raises OrderError."""
+    members = _parsed(await _body(request))
+    strange = members.keys() - set(known)
+    if strange:
+        raise OrderError(f"'{min(strange)}' is not a member of it ({' '.join(known)})")
+    return members
+
+
+def asker(request: Request) -> tuple[str, str | None]:
+    """Whose program on this machine asks: its address, and its user as the system knows him."""
     assert request.client is not None  # see from_here
     host, port = request.client
-    who = (members.get("by"), str(Address(host, port)), user_of(host, port))
-    return Order(members["application"], members.get("plan"), members.get("limit"), *who), members
+    return str(Address(host, port)), user_of(host, port)
 
 
 async def _body(request: Request) -> bytes:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gateway.cli.key_choice import cells, digest_of, held, order, revoked, rows_of, told, written
+from gateway.cli.listener import Admin
 from gateway.cli.output import Format, Output, print_json, table, tell
 from gateway.cli.plans import Folder, read
 
-if TYPE_CHECKING:
-    from gateway.model import ApiKey, Config
-
-app = typer.Typer(help="Make API keys, and show whose they are.", no_args_is_help=True)
+app = typer.Typer(help="Make API keys, replace and revoke them, show whose they are.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """Make API keys, and show whose they are."""
+    """Make API keys, replace and revoke them, show whose they are."""
 
 
 def name(value: str | None) -> str | None:
@@ -54,11 +52,20 @@ def end(value: str | None) -> str | None:
     return value
 
 
-def written(moment: float) -> str:
-    """Unix seconds as the plans write them."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%MZ")
+def span(value: str) -> float:
+    """Seconds; raises a usage error."""
+    found = re.fullmatch(r"([0-9]{1,6})([smhd])", value)
+    if found is None:
+        raise typer.BadParameter(f"'{value}' is not a time such as 90m, 24h or 7d")
+    return int(found[1]) * {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}[found[2]]
 
 
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="Its name, or its digest or the beginning of that; - to read the key itself from stdin."
+    ),
+]
 Application = Annotated[
     str | None, typer.Option("--application", "-a", metavar="NAME", callback=name, help="Whose key it is.")
 ]
@@ -106,47 +113,91 @@ def line(digest: str, label: str | None, expires: str | None) -> str:
 
 
 @app.command(epilog="Example:  gateway keys ls plans/ -a mobile")
-def ls(folder: Folder, application: Application = None, output: Output = Format.TEXT) -> None:
-    """Show the keys of DIR: whose they are, what people call them, until when and for whom they serve. Never a key."""
+def ls(folder: Folder, application: Application = None, admin: Admin = None, output: Output = Format.TEXT) -> None:
+    """Show the keys of DIR: whose they are, what people call them, until when and for whom they serve. Never a key.
+
+    What was revoked the gateway on this machine tells.
+    """
     config = read(folder)
-    rows = [row for row in rows_of(config, time.time()) if application in (None, row["application"])]
+    known = revoked("keys ls", folder, admin)
+    rows = [row for row in rows_of(config, known or {}, time.time()) if application in (None, row["application"])]
+    if known is None:
+        tell("so what was revoked is not shown")
     if output is Format.JSON:
         print_json(rows)
+    else:
+        heads = ("application", "key", "name", "state", "expires", "only for")
+        print(table(heads, [cells(row) for row in rows]))
+
+
+@app.command(
+    epilog="Example:  gateway keys revoke plans/ ci -a mobile   or:  gateway keys revoke plans/ - < leaked.key"
+)
+def revoke(
+    folder: Folder,
+    key: Which,
+    application: Application = None,
+    admin: Admin = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Refuse a key from now on, on all gateways of the store within a second, whatever the plans say.
+
+    Take it out of the plans then. It stays revoked if it comes back into them, until it is restored.
+    """
+    digest = digest_of(read(folder), key, application)
+    done = order("keys revoke", folder, admin, "revoke", {"digest": digest})["revoked"]
+    told(f"{digest} is revoked", done, output)
+
+
+@app.command(epilog="Example:  gateway keys restore plans/ ci -a mobile")
+def restore(
+    folder: Folder,
+    key: Which,
+    application: Application = None,
+    admin: Admin = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Let a revoked key serve again, as far as the plans have it."""
+    digest = digest_of(read(folder), key, application)
+    done = order("keys restore", folder, admin, "restore", {"digest": digest})
+    told(f"{digest} {'serves again' if done['restored'] else 'was not revoked'}", done, output)
+
+
+@app.command(epilog="Example:  gateway keys roll plans/ ci -a mobile --overlap 7d > mobile.key")
+def roll(
+    folder: Folder,
+    key: Which,
+    application: Application = None,
+    overlap: Annotated[
+        float, typer.Option(parser=span, metavar="TIME", help="How long the old key goes on: 90m, 24h, 7d.")
+    ] = "24h",  # type: ignore[assignment]  # as it is written, for --help
+    admin: Admin = None,
+    output: Output = Format.TEXT,
+) -> None:
+    """Make a key in place of another, which is refused when the overlap is over, on all gateways.
+
+    The new key goes to stdout, once; the plans get both lines, shown on stderr. It serves when they are reloaded: do so
+    within the overlap.
+    """
+    from gateway.identity import api_keys
+
+    owner, old = held(read(folder), key, application)
+    ends = time.time() + overlap
+    order("keys roll", folder, admin, "revoke", {"digest": old.digest, "at": ends})
+    new = api_keys.create()
+    made = {"application": owner, "key": new.key, "digest": new.digest, "name": old.name}
+    if output is Format.JSON:
+        print_json({**made, "old": old.digest, "old_ends": written(ends)})
         return
-    heads = ("application", "key", "name", "state", "expires", "only for")
-    print(table(heads, [_cells(row) for row in rows]))
-
-
-def rows_of(config: Config, now: float) -> list[dict[str, object]]:
-    """Each key of each application."""
-    return [
-        {
-            "application": application.name,
-            "kind": kind,
-            "digest": key.digest,
-            "name": key.name,
-            "state": _state(key, now),
-            "expires": None if key.expires is None else written(key.expires),
-            "addresses": [str(network) for network in key.addresses],
-            "referrers": list(key.referrers),
-        }
-        for application in config.applications.values()
-        for kind, keys in (("api_key", application.api_keys), ("app_key", application.app_keys))
-        for key in keys
-    ]
-
-
-def _state(key: ApiKey, now: float) -> str:
-    return "expired" if key.expires is not None and now >= key.expires else "valid"
-
-
-def _cells(row: dict[str, object]) -> tuple[str, ...]:
-    only = ", ".join((*row["addresses"], *row["referrers"]))  # type: ignore[misc]
-    return (
-        str(row["application"]),
-        f"{str(row['digest'])[:19]}…",
-        str(row["name"] or ""),
-        str(row["state"]),
-        str(row["expires"] or "never"),
-        only,
+    print(new.key, flush=True)
+    tell(
+        f"The old key is refused from {written(ends)} on. The new one is shown only now: give it to its owner.",
+        "The lines for the plans, to be reloaded before that:",
+        "",
+        "applications:",
+        f"  {owner}:",
+        "    api_keys:",
+        f"      - {line(new.digest, old.name, None)}",
+        f"      - {line(old.digest, old.name, written(ends))}",
+        *(["Add what else the old key's block says."] if old.addresses or old.referrers else []),
     )

@@ -25,6 +25,7 @@ CODES = frozenset(
         "algorithm_refused",
         "api_key_expired",
         "api_key_invalid",
+        "api_key_revoked",
         "app_id_invalid",
         "app_key_invalid",
         "application_expired",

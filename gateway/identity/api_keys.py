@@ -13,6 +13,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from gateway.identity.bounds import Bound, bounds_of
+from gateway.identity.revocations import Marks
 from gateway.model import ApiKey, Application, Identity
 
 PREFIX = "gwk_"  # tells secret scanners, and people, what it is
@@ -52,24 +53,24 @@ class Held(NamedTuple):
 class ApiKeys:
     """Which application a key belongs to."""
 
-    def __init__(self, applications: Iterable[Application]) -> None:
+    def __init__(self, applications: Iterable[Application], marks: Marks) -> None:
         """Raises ValueError for a digest that is none, or that two applications have."""
         self._held: dict[bytes, Held] = {}
         for application in applications:
             for key in application.api_keys:
-                self._add(application, key)
+                self._add(application, key, marks)
 
     def find(self, key: bytes) -> Held | None:
         """Whose key it is; None: nobody's."""
         return self._held.get(sha256(key).digest())
 
-    def _add(self, application: Application, key: ApiKey) -> None:
+    def _add(self, application: Application, key: ApiKey, marks: Marks) -> None:
         digest = digest_of(key)
         if digest is None:
             raise ValueError(f"application {application.name}: an API key's digest is not sha256: and 64 hex digits")
         if digest in self._held:
             raise ValueError(f"application {application.name}: an API key is given twice")
-        self._held[digest] = Held(identity_of(application, "api_key"), key.digest, bounds_of(key))
+        self._held[digest] = Held(identity_of(application, "api_key"), key.digest, bounds_of(key, marks))
 
 
 def mistyped(key: bytes) -> bool:

@@ -11,6 +11,7 @@ from gateway.identity.bounds import bounds_of
 from gateway.identity.credentials import Ask, reader
 from gateway.identity.floods import Floods
 from gateway.identity.refusals import Invalid
+from gateway.identity.revocations import Marks
 from gateway.identity.verifier import Answer, Item, Presented
 from gateway.model import AppId, Application, Identity
 
@@ -25,17 +26,17 @@ class App(NamedTuple):
 class AppIds:
     """Which application an id names."""
 
-    def __init__(self, applications: Iterable[Application]) -> None:
+    def __init__(self, applications: Iterable[Application], marks: Marks) -> None:
         """Raises ValueError for a digest that is none, or an id of two applications."""
         self._apps: dict[bytes, App] = {}
         for application in applications:
             if application.app_id is not None:
-                self._add(application, application.app_id.encode())
+                self._add(application, application.app_id.encode(), marks)
 
     def find(self, app_id: bytes) -> App | None:
         return self._apps.get(app_id)
 
-    def _add(self, application: Application, app_id: bytes) -> None:
+    def _add(self, application: Application, app_id: bytes, marks: Marks) -> None:
         if app_id in self._apps:
             raise ValueError(f"application {application.name}: its app_id is another's too")
         keys = {}
@@ -45,7 +46,7 @@ class AppIds:
                 raise ValueError(
                     f"application {application.name}: an app key's digest is not sha256: and 64 hex digits"
                 )
-            keys[digest] = Held(identity_of(application, "app_id", "app_key"), key.digest, bounds_of(key))
+            keys[digest] = Held(identity_of(application, "app_id", "app_key"), key.digest, bounds_of(key, marks))
         self._apps[app_id] = App(identity_of(application, "app_id"), keys)
 
 

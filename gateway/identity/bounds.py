@@ -1,4 +1,4 @@
-"""What bounds the use of a key: its end, its clients' addresses, the pages that use it.
+"""What bounds the use of a key: that it was revoked, its end, its clients' addresses, the pages that use it.
 
 A page is what the browser says it is, in Referer or else in Origin. That keeps a key that is visible in a page from
 being used by other pages; who is no browser writes what he likes there.
@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.errors import Unavailable
 from gateway.http.peer import is_among
 from gateway.identity.refusals import Invalid
+from gateway.identity.revocations import KEY, RETRY_AFTER, Marks
 from gateway.model import ApiKey
 
 REFERRER = 4096  # bytes; browsers send no more (Referrer Policy 8.3)
@@ -32,9 +34,9 @@ class Ask(Protocol):
 Bound = Callable[[Ask, float], None]  # now in Unix seconds; raises Invalid
 
 
-def bounds_of(key: ApiKey) -> tuple[Bound, ...]:
-    """The checks of each request with the key; none for a key that is not bounded."""
-    bounds: list[Bound] = []
+def bounds_of(key: ApiKey, marks: Marks) -> tuple[Bound, ...]:
+    """The checks of each request with the key."""
+    bounds = [_not_revoked(key.digest, marks)]
     if key.expires is not None:
         bounds.append(_until(key.expires))
     if key.addresses:
@@ -42,6 +44,17 @@ def bounds_of(key: ApiKey) -> tuple[Bound, ...]:
     if key.referrers:
         bounds.append(_referred(key.referrers))
     return tuple(bounds)
+
+
+def _not_revoked(digest: str, marks: Marks) -> Bound:
+    def check(_: Ask, now: float) -> None:
+        mark = marks.get(KEY, digest)
+        if mark is not None and (not mark.value or now >= float(mark.value)):
+            raise Invalid("api_key_revoked", "the API key has been revoked")
+        if not marks.known:
+            raise Unavailable("what was revoked is not known yet", code="identity_unavailable", retry_after=RETRY_AFTER)
+
+    return check
 
 
 def _until(expires: float) -> Bound:

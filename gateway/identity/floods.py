@@ -17,7 +17,7 @@ ADDRESSES = 10_000  # remembered; one is about 200 bytes
 EVERYDAY = frozenset(  # said of what is known, or of nothing
     (
         "credentials_missing", "token_expired", "token_not_yet_valid",
-        "api_key_expired", "address_not_allowed", "referrer_not_allowed",
+        "api_key_expired", "api_key_revoked", "address_not_allowed", "referrer_not_allowed",
     )
 )  # fmt: skip
 

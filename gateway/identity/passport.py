@@ -76,7 +76,7 @@ class Passport:
         self._issuers = {
             name: Issuer(issued, applications, clock=clock, log=log) for name, issued in certificates.items()
         }
-        self._keys, self._app_ids = ApiKeys(applications), AppIds(applications)
+        self._keys, self._app_ids = ApiKeys(applications, marks), AppIds(applications, marks)
         known: Mapping[str, Provider] = {} if before is None else before._providers
 
         def provider(name: str, oidc: Oidc) -> Provider:

@@ -9,6 +9,7 @@ Codes are stable. Status 401 unless noted:
 | `credentials_ambiguous` | 400: a credential presented twice |
 | `credentials_differ` | 403: two keys that name different applications |
 | `api_key_invalid` | not a key of any application |
+| `api_key_revoked` | by an operator |
 | `api_key_expired` | past its `expires` |
 | `app_id_invalid` | not the id of any application |
 | `app_key_invalid` | not a key of the application that the id names |

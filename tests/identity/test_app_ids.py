@@ -9,6 +9,7 @@ import pytest
 from gateway.errors import GatewayError, Unauthorized
 from gateway.identity.api_keys import create
 from gateway.identity.app_ids import AppIds
+from gateway.identity.revocations import NoMarks
 from gateway.model import ApiKey, Application
 
 from .conftest import NOW
@@ -116,4 +117,4 @@ async def test_where_the_id_belongs_is_told(opened, service, ask):
 )
 def test_what_cannot_be_served(applications, told):
     with pytest.raises(ValueError, match=told):
-        AppIds(applications)
+        AppIds(applications, NoMarks())

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.identity.bounds import bounds_of
 from gateway.identity.refusals import Invalid
+from gateway.identity.revocations import NoMarks
 from gateway.model import ApiKey
 
 from .conftest import NOW, Ask
@@ -19,7 +20,7 @@ DIGEST = "sha256:" + 64 * "a"
 
 def refusal(key: ApiKey, ask: Ask, now: float = NOW) -> str | None:
     try:
-        for check in bounds_of(key):
+        for check in bounds_of(key, NoMarks()):
             check(ask, now)
     except Invalid as error:
         return error.code
@@ -30,8 +31,8 @@ def page(*values: str, field: bytes = b"referer") -> Ask:
     return Ask([(field, value.encode()) for value in values])
 
 
-def test_a_key_without_bounds_costs_nothing():
-    assert bounds_of(ApiKey(DIGEST)) == ()
+def test_a_key_without_bounds_is_for_anybody():
+    assert refusal(ApiKey(DIGEST), Ask()) is None
 
 
 def test_a_key_ends_at_its_moment():

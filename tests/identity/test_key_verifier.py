@@ -7,9 +7,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.errors import Forbidden, Unauthorized
+from gateway.errors import Forbidden, Unauthorized, Unavailable
 from gateway.identity.api_keys import create
+from gateway.identity.revocations import KEY as REVOKED
 from gateway.model import ApiKey, Application, Rate
+from gateway.store.marks import MemoryMarks
 
 from .conftest import NOW
 
@@ -46,3 +48,38 @@ async def test_a_key_that_is_for_others_is_forbidden(opened, service, ask):
         with pytest.raises(Forbidden) as refused:
             passport.identify(service(KEY), asked, print)
         assert refused.value.code == "address_not_allowed"
+
+
+async def test_a_key_is_refused_once_it_is_revoked_and_serves_when_it_is_restored(opened, service, ask, clock):
+    marks = MemoryMarks(clock, lambda row: None)
+    asked = ask([(b"x-api-key", NEW.key.encode())])
+    async with opened(application(), marks=marks, tolerance=Rate(1, 1)) as passport:
+        identity = passport.identify(service(KEY), asked, print)
+        await marks.set(REVOKED, NEW.digest)
+        for _ in range(3):
+            with pytest.raises(Unauthorized) as refused:
+                passport.identify(service(KEY), asked, print)
+            assert refused.value.code == "api_key_revoked"
+        await marks.clear(REVOKED, NEW.digest)
+        assert passport.identify(service(KEY), asked, print) is identity
+
+
+async def test_a_key_may_be_revoked_from_a_moment_on(opened, service, ask, clock):
+    marks = MemoryMarks(clock, lambda row: None)
+    asked = ask([(b"x-api-key", NEW.key.encode())])
+    await marks.set(REVOKED, NEW.digest, repr(NOW + 60))
+    async with opened(application(), marks=marks) as passport:
+        assert passport.identify(service(KEY), asked, print) is not None
+        clock.now += 60
+        with pytest.raises(Unauthorized) as refused:
+            passport.identify(service(KEY), asked, print)
+        assert refused.value.code == "api_key_revoked"
+
+
+async def test_while_it_is_not_known_what_was_revoked_nobody_can_say(opened, service, ask, clock):
+    marks = MemoryMarks(clock, lambda row: None)
+    marks.known = False
+    async with opened(application(), marks=marks) as passport:
+        with pytest.raises(Unavailable) as refused:
+            passport.identify(service(KEY), ask([(b"x-api-key", NEW.key.encode())]), print)
+        assert refused.value.code == "identity_unavailable"

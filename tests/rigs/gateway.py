@@ -17,7 +17,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx2
 import psutil
@@ -178,12 +178,12 @@ class Gateway:
         await self.process.wait()
         return left
 
-    async def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    async def command(self, *arguments: str, stdin: IO[str] | None = None) -> subprocess.CompletedProcess[str]:
         """Another run of the command, in the same environment."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", *arguments),
             env={**os.environ, **self.environment, "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
