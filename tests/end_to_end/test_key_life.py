@@ -71,7 +71,7 @@ async def test_a_revoked_key_is_refused_everywhere_within_a_second(pair: list[Ga
         await keys(second, "restore", "ci")
     assert min(times) < 1.0
     assert await codes(pair, key=LEAKED.key) == ["", ""]
-    listed = json.loads((await keys(second, "ls", "-o", "json"))[0])
+    listed = json.loads((await keys(first, "ls", "-o", "json"))[0])
     assert {row["name"]: row["state"] for row in listed} == {"ci": "revoked", None: "valid", "app": "valid"}
     line = await first.said("key revoke")
     assert (line["action"], line["digest"]) == ("keys.revoke", CI.digest)
@@ -98,13 +98,13 @@ async def test_a_leaked_key_is_revoked_by_itself(pair: list[Gateway], tmp_path: 
 
 
 async def test_a_rolled_key_goes_on_for_the_overlap_beside_the_new_one(pair: list[Gateway]) -> None:
-    first, second = pair
+    first, _ = pair
     both = {"App_Id": "a1", "App_Key": APP.key}
     new, lines = await keys(first, "roll", "app", "--overlap", "1s")
     assert "    api_keys:\n      - {key: " in lines
     assert new.startswith("gwk_")
     await until(lambda: _refused(pair, both))
-    listed = json.loads((await keys(second, "ls", "-o", "json"))[0])
+    listed = json.loads((await keys(first, "ls", "-o", "json"))[0])
     assert next(row["state"] for row in listed if row["name"] == "app") == "revoked"
 
 
