@@ -21,6 +21,7 @@ from gateway.quota.memory import MemoryLedger
 from gateway.quota.reading import StoreReader
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
+from gateway.store.replays import Replays
 from gateway.store.shared import Shared
 
 
@@ -51,6 +52,7 @@ def build_site(
         certificates=config.certificates,
         tolerance=config.limits.invalid_credentials,
         marks=shared.marks,
+        replays=Replays(shared.records),
         before=None if before is None else before.passport,
     )
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}

@@ -14,15 +14,24 @@ TOKENS = 20_000  # one is about 3 KB
 
 class Entry:
     """What a token proved, until when (Unix seconds), and the key that verified it (None: its provider told of it).
-    `version` is of the marks by which it is known not to be revoked."""
+    `version` is of the marks by which it is known not to be revoked. `bound`: the token alone proves nothing."""
 
-    __slots__ = ("expires", "identity", "key", "version")
+    __slots__ = ("bound", "expires", "identity", "key", "version")
 
-    def __init__(self, identity: Identity, expires: float, key: tuple[object, ...] | None, version: int = 0) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        expires: float,
+        key: tuple[object, ...] | None,
+        version: int = 0,
+        *,
+        bound: bool = False,
+    ) -> None:
         self.identity = identity
         self.expires = expires
         self.key = key
         self.version = version
+        self.bound = bound
 
 
 class TokenCache:
@@ -37,12 +46,18 @@ class TokenCache:
         return len(self._entries)
 
     def get(self, digest: bytes, now: float) -> Identity | None:
-        """The identity that a token of this digest proved, never past its `exp`, nor once it is revoked."""
+        """The identity that a token of this digest proves, never past its `exp`, nor once it is revoked; not of one
+        that proves nothing alone."""
+        entry = self.find(digest, now)
+        return None if entry is None or entry.bound else entry.identity
+
+    def find(self, digest: bytes, now: float) -> Entry | None:
+        """The same of any token."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
         if now < entry.expires and (entry.version == self._marks.version or self._still_holds(entry, digest)):
-            return entry.identity
+            return entry
         del self._entries[digest]
         return None
 

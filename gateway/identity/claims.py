@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from gateway.identity.refusals import InvalidToken
@@ -12,9 +13,12 @@ LEEWAY = 30.0  # seconds that clocks may differ; RFC 8725 permits a few minutes 
 LATEST = 253_402_300_799  # the last second of the year 9999
 NAME_LENGTH = 255  # of `sub` (OpenID Connect Core 2), and of what else names someone
 
+BINDINGS = frozenset({"x5t#S256", "jkt"})  # RFC 8705 3.1, RFC 9449 6.1
+KEYCLOAK = ("kc-jkt-type", "DPoP")  # says of `jkt` what it is for
 ACCESS_TYPES = frozenset({"bearer", "access_token"})
 
 _ABSENT = object()
+_digest = re.compile(r"[A-Za-z0-9_-]{43}").fullmatch  # SHA-256 in base64url
 
 
 class Rules(NamedTuple):
@@ -33,8 +37,8 @@ def check(token: Token, rules: Rules, now: float, *, whole: bool = True) -> None
     """Everything but the signature; raises InvalidToken. `now` in Unix seconds. Not `whole`: what a lightweight token
     leaves out will be told by the provider."""
     _check_issuer(token.claims, rules)
-    _check_type(token.header, token.claims)
     _check_binding(token.claims)
+    _check_type(token.header, token.claims)
     _check_times(token.claims, now)
     if whole:
         _check_audience(token.claims, rules)
@@ -53,9 +57,9 @@ def check_told(claims: dict[str, Any], rules: Rules, now: float, token: Token | 
             raise InvalidToken("token_malformed", f"the provider tells of another {name} than the token's")
     whole = {**itself, **claims}
     _check_issuer(whole, rules)
-    if token is None:
-        _check_told_type(claims)
     _check_binding(whole)
+    if token is None:
+        _check_told_type(claims, bound=is_bound_to_key(whole))
     _check_times(whole, now)
     _check_audience(whole, rules)
     _check_names(whole)
@@ -68,24 +72,37 @@ def _check_issuer(claims: dict[str, Any], rules: Rules) -> None:
 
 
 def _check_binding(claims: dict[str, Any]) -> None:
-    if "cnf" in claims:
-        raise InvalidToken("token_bound", "tokens bound to a key or certificate are not supported yet")
+    """Whether all that a token is bound to can be checked (see possession)."""
+    if "cnf" not in claims:
+        return
+    binding = claims["cnf"]
+    members = binding.items() if isinstance(binding, dict) else ()
+    asked = {name: value for name, value in members if (name, value) != KEYCLOAK}
+    digests = all(isinstance(value, str) and _digest(value) for value in asked.values())
+    if not asked or not digests or not asked.keys() <= BINDINGS:
+        raise InvalidToken("token_bound", "the token is bound to something that is not understood")
 
 
-def _check_told_type(claims: dict[str, Any]) -> None:
+def is_bound_to_key(claims: dict[str, Any]) -> bool:
+    """Of checked claims: whether DPoP is asked for."""
+    return "jkt" in claims.get("cnf", {})
+
+
+def _check_told_type(claims: dict[str, Any], *, bound: bool) -> None:
     """An active refresh token is none for access: Keycloak tells kinds by `typ`, RFC 7662 by `token_type`, others by
     `token_use`. One must say so, and none another thing."""
     said = [claims[name] for name in ("typ", "token_type", "token_use") if name in claims]
-    if not said or not all(isinstance(word, str) and word.lower() in ACCESS_TYPES for word in said):
+    known = ACCESS_TYPES | {"dpop"} if bound else ACCESS_TYPES
+    if not said or not all(isinstance(word, str) and word.lower() in known for word in said):
         raise InvalidToken("token_type_wrong", "the token is not an access token")
 
 
 def _check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:
-    """Access tokens only: Keycloak's say so by the claim `typ`, RFC 9068's by the header."""
+    """Access tokens only: Keycloak's say so by the claim `typ` (those for DPoP by that), RFC 9068's by the header."""
     kind = header.get("typ")
     kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
     declared = claims.get("typ", _ABSENT)
-    if declared == "Bearer" and kind in {"jwt", "at+jwt"}:
+    if kind in {"jwt", "at+jwt"} and (declared == "Bearer" or (declared == "DPoP" and is_bound_to_key(claims))):
         return
     if declared is not _ABSENT or kind != "at+jwt":
         raise InvalidToken("token_type_wrong", "the token is not an access token")
@@ -153,7 +170,7 @@ def identity_of(claims: dict[str, Any], provider: str) -> Identity:
         issuer=claims["iss"],
         expires=float(claims["exp"]),
         claims=claims,
-        proof=(f"jwt:{provider}",),
+        proof=(f"jwt:{provider}", "dpop") if is_bound_to_key(claims) else (f"jwt:{provider}",),
     )
 
 

@@ -50,6 +50,11 @@ def bearer(ask: Ask) -> bytes | None:
     return _scheme(ask, b"bearer")
 
 
+def dpop(ask: Ask) -> bytes | None:
+    """The same of a token by DPoP (RFC 9449 7.1)."""
+    return _scheme(ask, b"dpop")
+
+
 def reader(place: KeyPlace) -> Reader:
     """How to read the key at a place; None where nothing is presented. It raises Invalid."""
     name = place.name.encode()
@@ -104,3 +109,8 @@ def _basic(ask: Ask, part: int) -> bytes | None:
     if b":" not in pair or _CONTROL.search(pair) or b64encode(pair) != text:
         raise Invalid("credentials_malformed", "the Basic credentials cannot be read")
     return pair.split(b":", 1)[part]
+
+
+def is_by_dpop(ask: Ask) -> bool:
+    """Whether the client says that it sends a token by DPoP."""
+    return any(value[:5].lower() == b"dpop " for value in ask.header(b"authorization"))

@@ -81,12 +81,12 @@ def key_set(document: dict[str, Any], algorithms: tuple[str, ...]) -> KeySet:
     members = document.get("keys")
     if not isinstance(members, list) or len(members) > KEYS:
         raise ValueError(f"not a JWK Set of at most {KEYS} keys")
-    keys = (_key(member, algorithms) for member in members)
+    keys = (usable_key(member, algorithms) for member in members)
     return KeySet(key for key in keys if key is not None)
 
 
-def _key(jwk: object, algorithms: tuple[str, ...]) -> Key | None:
-    """A usable key, or None: a set may hold keys for others (RFC 7517 5)."""
+def usable_key(jwk: object, algorithms: tuple[str, ...]) -> Key | None:
+    """A public key for any of these algorithms, or None: a set may hold keys for others (RFC 7517 5)."""
     if not isinstance(jwk, dict) or not _for_signatures(jwk):
         return None
     try:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,13 +21,14 @@ from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
 from gateway.identity.certificates import CertificateVerifier, Issuer
-from gateway.identity.credentials import Ask
+from gateway.identity.credentials import Ask, is_by_dpop
 from gateway.identity.floods import Floods
 from gateway.identity.key_verifier import KeyVerifier
 from gateway.identity.keyring import Sleep
 from gateway.identity.outward.exchange import Exchanger
+from gateway.identity.possession import Possession, Replays
 from gateway.identity.provider import Provider
-from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidToken, Reporter
+from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidProof, InvalidToken, Reporter
 from gateway.identity.revocations import Marks, NoMarks
 from gateway.identity.tokens import TokenVerifier
 from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
@@ -59,13 +61,15 @@ class Passport:
         certificates: Mapping[str, ClientCertificates] = MappingProxyType({}),
         tolerance: Rate | None = None,
         marks: Marks | None = None,
+        replays: Replays | None = None,
         before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
     ) -> None:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
-        `marks` tell what was revoked. Providers that have not changed since `before` go on, with keys and known tokens.
+        `marks` tell what was revoked, `replays` what was used before. Providers that have not changed since `before` go
+        on, with keys and known tokens.
 
         Raises ValueError for a key's bad digest or an unusable CA of clients, OSError for a CA that cannot be read.
         """
@@ -87,6 +91,7 @@ class Passport:
         self._new = set(self._providers.values()).difference(known.values())
         self._reporter = Reporter(log, clock)
         self._floods = Floods(tolerance, clock)
+        self._possession = Possession(replays, clock)
         self._desks: dict[Service, Desk] = {}
         self._pairs = Pairs()
 
@@ -173,8 +178,10 @@ class Passport:
             return BadRequest(error.detail, code=error.code)
         if error.code in FORBIDDEN:
             return Forbidden(error.detail, code=error.code)
-        told = isinstance(error, InvalidToken)
-        challenges = desk.challenges.invalid(error.detail) if told else desk.challenges.missing()
+        challenges = desk.challenges.missing()
+        if isinstance(error, InvalidToken):
+            dpop = isinstance(error, InvalidProof) or is_by_dpop(ask)
+            challenges = desk.challenges.invalid(error.detail, error.error, dpop=dpop)
         if not challenges:  # all is anonymous here, but who brings a credential
             return Forbidden("no application is registered for these credentials", code="no_application")
         return Unauthorized(error.detail, code=error.code, challenges=challenges)
@@ -191,7 +198,7 @@ class Passport:
         recall = providers[0].cache if len(providers) == len(verifiers) == 1 else None
         anonymous = next((line.anonymous for line in accept if line.anonymous is not None), None)
         nobody = Identity(subject="", application=anonymous) if anonymous is not None else None
-        desk = Desk(service.name, verifiers, lines, challenges_of(service), nobody, recall)
+        desk = Desk(service.name, verifiers, lines, challenges_of(service, providers), nobody, recall)
         self._desks[service] = desk
         return desk
 
@@ -204,7 +211,7 @@ class Passport:
         if issuers:
             verifiers.append(CertificateVerifier([self._issuers[name] for name in issuers], self._floods))
         if providers:
-            verifiers.append(TokenVerifier(providers, self._floods, self._clock))
+            verifiers.append(TokenVerifier(providers, self._floods, self._possession, self._clock))
         return tuple(verifiers)
 
 
@@ -220,7 +227,7 @@ def _require_line(desk: Desk, presented: set[Item]) -> None:
     raise Invalid("credentials_missing", "credentials are required")
 
 
-def challenges_of(service: Service) -> Challenges:
+def challenges_of(service: Service, providers: Sequence[Provider]) -> Challenges:
     """What a service offers to those who come without credentials."""
     places = [line.api_key for line in service.accept if line.api_key is not None]
     places += [line.app_id.id for line in service.accept if line.app_id is not None]
@@ -230,4 +237,6 @@ def challenges_of(service: Service) -> Challenges:
         basic=any(place.kind == "basic" for place in places),
         certificate=any(line.certificate is not None for line in service.accept),
         places=tuple(f'{place.kind}="{place.name}"' for place in places if place.kind != "basic"),
+        dpop=" ".join(dict.fromkeys(chain(*(one.dpop.algorithms for one in providers if one.dpop.use != "off")))),
+        bound=bool(providers) and all(one.dpop.use == "required" for one in providers),
     )

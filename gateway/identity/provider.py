@@ -41,6 +41,7 @@ class Provider:
         self._oidc, self._ca = oidc, _content(oidc)
         self.name = oidc.name
         self.issuer = oidc.issuer
+        self.dpop = oidc.dpop
         self.cache = TokenCache(marks=marks)
         self._marks = marks
         self._rules = Rules.of(oidc)
@@ -158,7 +159,8 @@ class Provider:
         require_valid(self._marks, claims, digest)
         identity = identity_of(claims, self.name)
         expires, by = min(identity.expires, until), None if key is None else key.identity
-        entry = Entry(identity, expires, by, self._marks.version)
+        bound = "cnf" in claims or self.dpop.use == "required"
+        entry = Entry(identity, expires, by, self._marks.version, bound=bound)
         self.cache.put(digest, entry, self._clock())
         return identity
 

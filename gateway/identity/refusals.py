@@ -18,7 +18,14 @@ Codes are stable. Status 401 unless noted:
 | `token_malformed` | not a compact JWS in canonical form, or a claim of the wrong type |
 | `token_header_refused` | a header parameter that is not taken: crit b64 jwk jku x5u x5c |
 | `token_type_wrong` | an ID, refresh or logout token, or one that does not say that it is an access token |
-| `token_bound` | bound to a key or certificate (`cnf`), which is not supported yet |
+| `token_bound` | bound (`cnf`) to something that is not understood, or that its provider's block does not take |
+| `token_certificate_missing`, `token_certificate_wrong` | bound to a certificate that the client did not show |
+| `token_not_bound` | sent by DPoP, and not bound to a key |
+| `dpop_required` | bound to a key and sent as Bearer; or not bound where that is required |
+| `dpop_proof_missing`, `dpop_proof_malformed` | no DPoP proof, several, or one that is none |
+| `dpop_proof_wrong` | a proof for another request or token, or with a bad signature |
+| `dpop_proof_stale`, `dpop_proof_replayed` | made too long ago, or used before |
+| `dpop_key_wrong` | by another key than the token's |
 | `issuer_wrong` | not issued by a provider that the service accepts |
 | `audience_missing`, `audience_wrong` | `aud` is absent, or names others |
 | `token_expired`, `token_not_yet_valid` | `exp`; `nbf` or `iat` |
@@ -56,7 +63,15 @@ class Invalid(Exception):
 
 
 class InvalidToken(Invalid):
-    """A bearer token that must be refused: RFC 6750 has it told in the challenge."""
+    """A token that must be refused: RFC 6750 has it told in the challenge, as this `error`."""
+
+    error = "invalid_token"
+
+
+class InvalidProof(InvalidToken):
+    """A token without a good proof of possession (RFC 9449 7.1)."""
+
+    error = "invalid_dpop_proof"
 
 
 def quoted(value: str) -> str:
@@ -73,18 +88,23 @@ class Challenges(NamedTuple):
     basic: bool
     certificate: bool  # in the handshake, so there is no scheme for it but its name
     places: tuple[str, ...]  # of keys elsewhere, as `header="X-Api-Key"`
+    dpop: str = ""  # the algorithms of proofs, where they are taken
+    bound: bool = False  # whether none but those tokens are taken
 
     def missing(self) -> tuple[str, ...]:
         """For a request without credentials: no error is told (RFC 6750 3.1)."""
         return self._all("")
 
-    def invalid(self, detail: str) -> tuple[str, ...]:
-        """For a token that was presented and refused."""
-        return self._all(f', error="invalid_token", error_description={quoted(detail)}')
+    def invalid(self, detail: str, error: str = "invalid_token", *, dpop: bool = False) -> tuple[str, ...]:
+        """For a token that was presented and refused; `dpop`: it was sent by DPoP, or should have been."""
+        return self._all(f', error="{error}", error_description={quoted(detail)}', dpop=dpop)
 
-    def _all(self, error: str) -> tuple[str, ...]:
+    def _all(self, error: str, *, dpop: bool = False) -> tuple[str, ...]:
         realm = f"realm={quoted(self.realm)}"
-        offers = [f"Bearer {realm}{error}"] if self.bearer else []
+        dpop = bool(self.dpop) and (dpop or self.bound)
+        offers = [f'DPoP {realm}{error}, algs="{self.dpop}"'] if dpop else []
+        if self.bearer and not self.bound:
+            offers.append(f"Bearer {realm}{'' if dpop else error}")
         if self.basic:
             offers.append(f'Basic {realm}, charset="UTF-8"')
         offers = offers or [f"ApiKey {realm}, {place}" for place in self.places]

@@ -41,8 +41,8 @@ class Token(NamedTuple):
     signature: bytes
 
 
-def parse(token: bytes) -> Token:
-    """The token's parts; raises InvalidToken."""
+def parse(token: bytes, *, refused: frozenset[str] = REFUSED_HEADERS) -> Token:
+    """The token's parts; raises InvalidToken. `refused` are parameters that the header must not have."""
     if len(token) > TOKEN_BYTES:
         raise _malformed("the token is too large")
     parts = token.split(b".")
@@ -51,15 +51,15 @@ def parse(token: bytes) -> Token:
     if len(parts[0]) > HEADER_BYTES:
         raise _malformed("the token's header is too large")
     header = _object(parts[0])
-    _check_header(header)
+    _check_header(header, refused)
     signed = token[: -len(parts[2]) - 1]
     return Token(header["alg"], header.get("kid"), header, _object(parts[1]), signed, _decoded(parts[2]))
 
 
-def _check_header(header: dict[str, Any]) -> None:
-    refused = REFUSED_HEADERS & header.keys()
-    if refused:
-        raise InvalidToken("token_header_refused", f"the header parameter {min(refused)} is not accepted")
+def _check_header(header: dict[str, Any], refused: frozenset[str]) -> None:
+    found = refused & header.keys()
+    if found:
+        raise InvalidToken("token_header_refused", f"the header parameter {min(found)} is not accepted")
     if not isinstance(header.get("alg"), str):
         raise _malformed("alg is not a string")
     kid = header.get("kid", "")

@@ -31,6 +31,16 @@ class ClientCredentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dpop:
+    """Whether a provider's tokens may be bound to keys (RFC 9449): `allowed`, `required` or `off`. Proofs are good for
+    `max_age` seconds."""
+
+    use: str = "allowed"
+    algorithms: tuple[str, ...] = ASYMMETRIC
+    max_age: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Oidc:
     """A token issuer. `algorithms` empty: the asymmetric ones that the provider publishes."""
 
@@ -41,6 +51,7 @@ class Oidc:
     internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
     ca: Path | None = None
     introspection: Introspection | None = None
+    dpop: Dpop = Dpop()
     exchange: ClientCredentials | None = None  # as whom tokens are exchanged
 
 

@@ -29,6 +29,7 @@ from gateway.model import (
     Config,
     Down,
     DownMode,
+    Dpop,
     Drain,
     Each,
     Introspection,
@@ -545,6 +546,18 @@ def test_whom_to_ask_about_tokens(write: Write) -> None:
     )
     assert asked == Introspection(client_id="gateway", client_secret="s", tokens=("all",), max_age=5.0)
     assert "'s'" not in repr(asked)
+
+
+@pytest.mark.parametrize(
+    ("written", "dpop"),
+    [
+        ("required", Dpop(use="required")),
+        ("{algorithms: [ES256], max_age: 10s}", Dpop(algorithms=("ES256",), max_age=10.0)),
+    ],
+)
+def test_tokens_that_are_bound_to_keys(written: str, dpop: Dpop, write: Write) -> None:
+    base = "issuer: https://sso.example.com/, audience: gateway"
+    assert load(write(f"identity: {{a: {{oidc: {{{base}, dpop: {written}}}}}}}")).providers["a"].dpop == dpop
 
 
 def test_what_a_token_must_say(write: Write) -> None:

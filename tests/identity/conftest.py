@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway.errors import GatewayError
 from gateway.identity.passport import Passport
-from gateway.model import Accept, AppId, Application, Identity, KeyPlace, Oidc, Rate, Service, Target, Upstream
+from gateway.model import Accept, AppId, Application, Identity, KeyPlace, Oidc, Service, Target, Upstream
 
 NOW = 1_800_000_000.0
 
@@ -64,6 +64,7 @@ class Ask:
     host: bytes = b"api.example.com"
     path: bytes = b"/orders"
     peer: str = "192.0.2.1"
+    origin: bytes = b"https://api.example.com"
     certificate: bytes | None = None
 
     def header(self, name: bytes) -> list[bytes]:
@@ -251,11 +252,10 @@ def opened(issuer: Issuer, clock: Clock, naps: Naps) -> Opened:
     """A started passport of the issuer: `async with opened(application, …, internal_url=…) as passport`."""
 
     @asynccontextmanager
-    async def make(
-        *applications: Application, tolerance: Rate | None = None, marks: Any = None, **changed: Any
-    ) -> AsyncIterator[Passport]:
+    async def make(*applications: Application, **changed: Any) -> AsyncIterator[Passport]:
+        of_passport = {name: changed.pop(name) for name in ("tolerance", "marks", "replays") if name in changed}
         oidc = Oidc(**{"name": "keycloak", "issuer": issuer.issuer, "audience": ("gateway",), **changed})
-        passport = Passport({"keycloak": oidc}, applications, tolerance=tolerance, clock=clock, sleep=naps, marks=marks)
+        passport = Passport({"keycloak": oidc}, applications, clock=clock, sleep=naps, **of_passport)
         await passport.start()
         try:
             yield passport

@@ -67,7 +67,7 @@ async def test_a_users_access_token_proves_user_and_client(keycloak, service, as
     [
         ("id", "token_type_wrong"),
         ("refresh", "algorithm_refused"),
-        ("dpop", "token_type_wrong"),
+        ("dpop", "dpop_required"),
         ("lightweight", "audience_missing"),
         ("no-audience", "audience_wrong"),
         ("expired", "token_expired"),

@@ -115,6 +115,17 @@ class ClientCredentials(Block):
     """Its secret, as file:PATH or ${NAME}."""
 
 
+class Dpop(Block):
+    use: Annotated[str, one_of(("allowed", "required", "off"))] = "allowed"
+    """Whether tokens may be bound to a key, must be, or must not."""
+    algorithms: Some[of.Algorithm] | None = None
+    """Signature algorithms of proofs; all asymmetric ones if left out."""
+    max_age: of.Belief = 60.0
+    """How old a proof may be."""
+
+    short: ClassVar = "use"
+
+
 class Oidc(Block):
     issuer: net.Url
     """The `iss` of the tokens, letter by letter, and where the provider is found."""
@@ -130,6 +141,8 @@ class Oidc(Block):
     """As which client the gateway exchanges tokens for services."""
     introspection: Introspection | None = None
     """Asks the provider about tokens that do not tell all themselves."""
+    dpop: Dpop = Dpop()
+    """Tokens that are bound to a key by DPoP."""
 
     @model_validator(mode="after")
     def _ca_has_tls(self) -> Self:

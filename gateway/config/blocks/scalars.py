@@ -119,7 +119,7 @@ def _fence(text: str) -> float:
 def _belief(text: str) -> float:
     seconds = duration(text)
     if not 1 <= seconds <= 300:
-        raise Complaint("is not from 1s to 5m: for so long a revoked token may be taken", shown=text)
+        raise Complaint("is not from 1s to 5m: what is old may hold no more", shown=text)
     return seconds
 
 

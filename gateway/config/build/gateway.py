@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gateway import model
-from gateway.config.blocks.gateway import ClientCredentials, Gateway, Introspection, Limits, Oidc
+from gateway.config.blocks.gateway import ClientCredentials, Dpop, Gateway, Introspection, Limits, Oidc
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 
@@ -65,6 +65,7 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         internal_url=block.internal_url,
         ca=context.checked_file(block.ca, where, context.certificates.check_authority),
         introspection=_introspection(block.introspection),
+        dpop=_dpop(block.dpop),
         exchange=credentials(block.exchange),
     )
 
@@ -79,3 +80,8 @@ def _introspection(block: Introspection | None) -> model.Introspection | None:
     if block is None:
         return None
     return model.Introspection(**{**block.model_dump(), "tokens": tuple(block.tokens)})
+
+
+def _dpop(block: Dpop) -> model.Dpop:
+    algorithms = tuple(block.algorithms or model.ASYMMETRIC)
+    return model.Dpop(use=block.use, algorithms=algorithms, max_age=block.max_age)
