@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import alerts, diff, doctor, keys, plans, reload, start, tokens, top, usage_cost, version
+from gateway.cli import alerts, diff, doctor, explain, keys, plans, reload, start, tokens, top, usage_cost, version
 from gateway.cli.output import tell
 
 
@@ -36,6 +36,7 @@ def command() -> typer.Typer:
     app.command(epilog="Example:  gateway validate plans/ -o json")(plans.validate)
     app.command(epilog="Example:  gateway schema > plans.schema.json")(plans.schema)
     app.command(cls=diff.Diff, epilog="Example:  gateway diff plans/ next/ --usage")(diff.diff)
+    app.command(epilog="Example:  gateway explain plans/ - -r 'GET /orders' < token")(explain.explain)
     app.command(epilog="Example:  gateway doctor plans/ --targets")(doctor.doctor)
     app.add_typer(usage_cost.app, name="usage")
     app.command(epilog="Example:  gateway top plans/ --once")(top.top)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from gateway.identity.refusals import InvalidToken
@@ -201,3 +202,24 @@ def _names(access: object) -> list[str]:
     """The roles of `{"roles": […]}`; any other shape has none."""
     roles = access.get("roles") if isinstance(access, dict) else None
     return [role for role in _texts(roles) if ":" not in role]
+
+
+def aspects(token: Token, oidc: Oidc, now: float) -> Iterator[tuple[str, InvalidToken | None]]:
+    """What `check` looks at, each by itself, for people: what it is about, and why it would refuse."""
+    rules, claims = Rules.of(oidc), token.claims
+    bound = {name: value for name, value in claims.items() if name != "cnf" or isinstance(value, dict)}
+    works: tuple[tuple[str, Callable[[], None]], ...] = (
+        ("issuer", lambda: _check_issuer(claims, rules)),
+        ("binding", lambda: _check_binding(claims)),
+        ("type", lambda: _check_type(token.header, bound)),
+        ("times", lambda: _check_times(claims, now)),
+        ("audience", lambda: _check_audience(claims, rules)),
+        ("names", lambda: _check_names(claims)),
+    )
+    for about, work in works:
+        try:
+            work()
+        except InvalidToken as error:
+            yield about, error
+        else:
+            yield about, None

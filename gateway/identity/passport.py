@@ -107,6 +107,10 @@ class Passport:
         """The providers that `other` does not go on with, to be closed."""
         return set(self._providers.values()).difference(other._providers.values())
 
+    def provider(self, name: str) -> Provider:
+        """Raises KeyError for one that there is not."""
+        return self._providers[name]
+
     def exchanger(self, name: str) -> Exchanger | None:
         """Who exchanges the tokens of a provider."""
         provider = self._providers.get(name)

@@ -90,6 +90,12 @@ class Provider:
         """Whether it can be asked about tokens that nobody else can read."""
         return not self._told.isdisjoint((OPAQUE, EVERY))
 
+    def check_signature(self, token: Token) -> None:
+        """That alone, by the keys at hand. Raises InvalidToken or Unavailable."""
+        if not self._ring.keys:
+            raise Unavailable("the provider's keys are not known", code="identity_unavailable", retry_after=RETRY_AFTER)
+        self._ring.keys.verify(token)
+
     def verify(self, token: Token | None, text: bytes, digest: bytes, done: Done) -> Identity | None:
         """Who the token proves; None: `done` hears it later, once. Raises InvalidToken or Unavailable. `token` is None
         for an opaque one.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.identity.claims import Rules, check, identity_of
+from gateway.identity.claims import Rules, aspects, check, identity_of
 from gateway.identity.refusals import InvalidToken
 from gateway.identity.token import Token
+from gateway.model import Oidc
 
 BASE = {"iss": "https://sso.example/realms/demo", "sub": "4f1c", "exp": 1_800_000_300}
 
@@ -88,3 +89,13 @@ def test_scopes_are_those_of_scope_or_scp(claims, scopes):
 @pytest.mark.parametrize(("groups", "found"), [(["/staff"], {"/staff"}), ("/staff", set()), ([7], set()), ({}, set())])
 def test_groups_are_a_list(groups, found):
     assert identity_of({**BASE, "groups": groups}, "keycloak").groups == found
+
+
+@pytest.mark.parametrize("cnf", [5, None, [], "x", {}, {"jkt": 5}])
+def test_each_aspect_is_told_whatever_the_others_are(cnf):
+    oidc = Oidc(name="keycloak", issuer=BASE["iss"], audience=("gateway",))
+    claims = {**BASE, "aud": "gateway", "typ": "Bearer", "cnf": cnf}
+    token = Token("RS256", "k", {"typ": "JWT"}, claims, b"", b"")
+    told = {about: error and error.code for about, error in aspects(token, oidc, 1_800_000_000)}
+    assert told.keys() == {"issuer", "binding", "type", "times", "audience", "names"}
+    assert [about for about, code in told.items() if code is not None] == ["binding"]

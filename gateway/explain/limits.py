@@ -1,0 +1,60 @@
+"""What of each limit is spent, and what one request more would mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from gateway.explain.step import Step, Verdict, note, ok
+from gateway.model import NO_PLAN, Charge, Limit, Over, Per
+from gateway.quota.adjust import Account
+from gateway.quota.crossings import metric_of
+
+
+class Reader(Protocol):
+    async def read(self, scope: str, limits: list[Limit]) -> list[Account]:
+        """What a scope has used of limits, in the windows that are open. Raises StoreError."""
+
+
+async def explain_limits(charges: tuple[Charge, ...], scopes: Mapping[Per, str], reader: Reader | None) -> list[Step]:
+    """`reader` None: what was counted cannot be told. Raises StoreError."""
+    counted = [charge for charge in charges if not charge.limit.meter]
+    if not counted:
+        return [ok("limits", "none applies")]
+    if reader is None:
+        text = "; ".join(f"{charge.limit}: this request costs {charge.cost}" for charge in counted)
+        return [note("limits", f"{text}; what is spent cannot be told")]
+    steps = []
+    for per in Per:
+        some = [charge for charge in counted if charge.limit.per is per]
+        if some:
+            accounts = await reader.read(scopes[per], [charge.limit for charge in some])
+            steps += [_step(scopes[per], charge, account) for charge, account in zip(some, accounts, strict=True)]
+    return steps
+
+
+def _step(scope: str, charge: Charge, account: Account) -> Step:
+    limit, here, units = account
+    most = max(limit.value, limit.leased + units.topped)
+    about = f"limit {metric_of(limit)}/{limit.period}" + (" of the service" if limit.plan == NO_PLAN else "")
+    until = "for ever" if here.end is None else f"until {datetime.fromtimestamp(here.end, UTC):%Y-%m-%d %H:%M:%S UTC}"
+    held = f", {units.held} in gateways' hands" if units.held else ""
+    text = f"{units.spent} of {most} spent by {scope} {until}{held}; this request costs {charge.cost}"
+    if limit.value == 0 and not limit.shadow:
+        return Step(Verdict.REFUSED, about, f"a limit of 0; {text}", "not_in_plan", 403)
+    if units.spent + charge.cost <= most:
+        return ok(about, text)
+    return _over(limit, about, f"{text}: over")
+
+
+def _over(limit: Limit, about: str, text: str) -> Step:
+    match Over.ALLOW if limit.shadow else limit.over:
+        case Over.ALLOW:
+            return note(about, f"{text}, and in shadow" if limit.shadow else f"{text}, and counted on")
+        case Over.DEGRADE:
+            return note(about, f"{text}, so served by the upstream {limit.upstream}")
+        case Over.SUSPEND:
+            return Step(Verdict.REFUSED, about, f"{text}, which suspends it", "application_suspended", 403)
+        case _:
+            return Step(Verdict.REFUSED, about, text, "over_limit", 429)

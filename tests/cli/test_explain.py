@@ -1,0 +1,37 @@
+"""`gateway explain` without a gateway, a store or a provider."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def test_a_token_may_come_from_stdin_and_stays_out_of_the_history(gateway: Run, plans: Path) -> None:
+    shown = gateway("explain", "plans", "-", stdin="a.b.c\n")
+    assert shown.returncode == 1
+    assert "refused  form: the token is not canonical base64url" in shown.stdout
+
+
+def test_what_cannot_be_looked_at_is_told(gateway: Run, plans: Path) -> None:
+    steps = json.loads(gateway("explain", "plans", "-r", "GET /orders", "-o", "json").stdout)
+    assert steps[0]["about"] == "store"
+    assert "is not looked at" in steps[0]["text"]
+    assert [step["code"] for step in steps if step["verdict"] == "refused"] == ["credentials_missing"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "say what: a TOKEN, or --request"),
+        (("-r", "orders"), "'orders' is not a method and a path"),
+        (("-r", "GET /", "-H", "secret"), "a header is written as Name: value"),
+    ],
+)
+def test_what_is_no_question(gateway: Run, plans: Path, arguments: tuple[str, ...], told: str) -> None:
+    refused = gateway("explain", "plans", *arguments)
+    assert refused.returncode == 2
+    assert told in " ".join(refused.stderr.replace("│", " ").split())
