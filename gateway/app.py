@@ -19,6 +19,7 @@ from typing import Any
 
 from gateway.control import Channel, Message, receive_config
 from gateway.gate import Ledger
+from gateway.http.client_certificate import READERS
 from gateway.model import Alert, Config, every_limit
 from gateway.proxy.descriptors import fitting
 from gateway.proxy.exchange import Exchange
@@ -162,7 +163,8 @@ class Worker:
         """What clients may take, by the configuration that holds."""
         site = self._staging.site
         config = site.config
-        self._server.receive(site.terms, config.trusted_proxies)
+        told = None if config.client_certificate is None else READERS[config.client_certificate]
+        self._server.receive(site.terms, config.trusted_proxies, told)
         self._server.bound(fitting(config.limits), config.timeouts, MemoryWatch(config.limits.memory).is_high)
 
     def _find_store(self, stack: AsyncExitStack) -> Topology | None:

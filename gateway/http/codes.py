@@ -42,6 +42,7 @@ CODES = frozenset(
         "certificate_unnamed",
         "certificate_untrusted",
         "claim_missing",
+        "client_certificate_malformed",
         "credentials_ambiguous",
         "credentials_differ",
         "credentials_malformed",

@@ -58,6 +58,7 @@ class Config:
     store: Store = Store()
     drain: Drain = Drain()
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    client_certificate: str | None = None  # how those tell of their client's: client_cert or xfcc
     limits: ClientLimits = ClientLimits()
     timeouts: ClientTimeouts = ClientTimeouts()
     providers: Mapping[str, Oidc] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from gateway.errors import BadRequest, HttpsRequired
+from gateway.http.client_certificate import Reader
 from gateway.http.fields import REQUEST_KINDS, TRUSTED_KINDS, Kind
 from gateway.http.forwarded import Said, origin
 from gateway.http.peer import client_of
@@ -25,14 +26,15 @@ SAID = (Kind.FORWARDED, Kind.FORWARDED_FOR, Kind.FORWARDED_PROTO, Kind.FORWARDED
 class Arrival(TimedReader):
     """A connection is met as it comes, or taken over from a greeting."""
 
-    __slots__ = ("_client", "_hsts", "_terms", "certificate")
+    __slots__ = ("_client", "_hsts", "_terms", "certificate", "told")
 
     def __init__(self, server: Server, terms: Terms = PLAIN) -> None:
         super().__init__(server)
         self._terms = terms
         self._client = ""  # as whose connection it counts; turned away: nobody's
         self._hsts = b""
-        self.certificate: bytes | None = None  # the client's, in DER
+        self.certificate: bytes | None = None  # of who is at the other end, in DER
+        self.told: tuple[bytes, Reader] | None = None  # where a proxy there tells of its client's, and how
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._meet(
@@ -66,7 +68,9 @@ class Arrival(TimedReader):
         self.transport = transport
         self.peer = peer
         self.forwarding = Forwarding(peer, scheme)
-        self.kinds = TRUSTED_KINDS if self.server.trusts(peer) else REQUEST_KINDS
+        trusted = self.server.trusts(peer)
+        self.kinds = TRUSTED_KINDS if trusted else REQUEST_KINDS
+        self.told = self.server.told if trusted else None
         self.server.connections.add(self)
 
     @property

@@ -246,8 +246,12 @@ class Exchange(Recorded):
 
     @property
     def certificate(self) -> bytes | None:
-        """The client's (the gate's `Ask`)."""
-        return None if self.client is None else self.client.certificate
+        """The client's (the gate's `Ask`), as it showed it or as a trusted proxy tells; raises BadRequest."""
+        client = self.client
+        if client is None or client.told is None:
+            return None if client is None else client.certificate
+        name, read = client.told
+        return read(values(self.fields, name))
 
     @property
     def origin(self) -> bytes:

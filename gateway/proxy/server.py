@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from gateway.errors import GatewayError
 from gateway.gate import Gate
+from gateway.http.client_certificate import Reader
 from gateway.http.peer import Network, is_among
 from gateway.model import ClientLimits, ClientTimeouts
 from gateway.proxy.arrival import Arrival
@@ -55,6 +56,7 @@ class Server:
         self.crowd = Crowd()
         self._terms: Sequence[Terms] = (PLAIN,)  # of the listeners
         self._trusted: tuple[Network, ...] = ()  # proxies, which speak for others
+        self.told: tuple[bytes, Reader] | None = None
         self.slow_readers = 0  # that were cut
         self.connections: set[Arrival | Greeting] = set()
         self.draining = False
@@ -96,9 +98,12 @@ class Server:
         """What clients may take from now on. Memory is looked at every second."""
         self.limits, self.timeouts, self._memory_is_high = limits, timeouts, memory_is_high
 
-    def receive(self, terms: Sequence[Terms], trusted: tuple[Network, ...]) -> None:
-        """On what terms listeners take connections from now on, and which peers are trusted proxies."""
-        self._terms, self._trusted = terms, trusted
+    def receive(
+        self, terms: Sequence[Terms], trusted: tuple[Network, ...], told: tuple[bytes, Reader] | None = None
+    ) -> None:
+        """On what terms listeners take connections from now on, which peers are trusted proxies, and in which field
+        these tell of their client's certificate."""
+        self._terms, self._trusted, self.told = terms, trusted, told
 
     def trusts(self, peer: str) -> bool:
         """Whether it is a proxy that speaks for others."""

@@ -52,6 +52,28 @@ async def test_a_trusted_proxy_says_who_the_client_is() -> None:
         assert forged not in answer
 
 
+CERTIFIED = b"GET / HTTP/1.1\r\nHost: a\r\nClient-Cert: :MIIB:\r\n\r\n"
+PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def test_a_trusted_proxy_tells_of_its_clients_certificate() -> None:
+    async with proxy_before(echo, trusted=("127.0.0.0/8",), told="client_cert") as proxy:
+        assert b"\r\nclient-cert: :MIIB:\r\n" in await proxy.talk(CERTIFIED)
+        await proxy.talk(PLAIN)
+        answer = await proxy.talk(CERTIFIED.replace(b":MIIB:", b"MIIB"))
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b'"code":"client_certificate_malformed"' in answer
+        assert proxy.gate.certificates == [b"0\x82\x01", None]
+
+
+@pytest.mark.parametrize(("trusted", "told"), [("10.0.0.0/8", "client_cert"), ("127.0.0.0/8", None)])
+async def test_nobody_else_does(trusted: str, told: str | None) -> None:
+    async with proxy_before(echo, trusted=(trusted,), told=told) as proxy:
+        answer = await proxy.talk(CERTIFIED)
+        assert (b"client-cert" in answer) == (told is None)
+        assert proxy.gate.certificates == [None]
+
+
 async def test_of_anybody_else_nothing_of_it_is_believed_or_passed_on() -> None:
     async with proxy_before(echo, trusted=("10.0.0.0/8",)) as proxy:
         answer = await proxy.talk(SENT)

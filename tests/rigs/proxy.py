@@ -11,6 +11,7 @@ from ipaddress import ip_network
 
 from gateway.errors import GatewayError
 from gateway.gate import Admission, Ask, Subscription
+from gateway.http.client_certificate import READERS
 from gateway.model import (
     Application,
     ClientLimits,
@@ -140,12 +141,14 @@ async def proxy_before(
     ssl: object = None,
     listener: Listener | None = None,
     trusted: tuple[str, ...] = (),
+    told: str | None = None,
     pages: Pages = NO_PAGES,
     **settings: object,
 ) -> AsyncIterator[Proxy]:
     """A proxy before an upstream that handles each of its connections by `script`; settings are the service's.
 
-    `ssl` is the upstream's, `listener` how clients are taken (its address is not looked at), `trusted` whom to believe.
+    `ssl` is the upstream's, `listener` how clients are taken (its address is not looked at), `trusted` whom to believe,
+    `told` in which field of theirs a client's certificate is.
     """
     proxy: Proxy
 
@@ -168,7 +171,7 @@ async def proxy_before(
     gate = OpenGate(service)
     records: list[Exchange] = []
     server = Server(gate, {service: pool}, records.append, timeouts, limits, pages)
-    server.receive([Terms(listener)], tuple(map(ip_network, trusted)))
+    server.receive([Terms(listener)], tuple(map(ip_network, trusted)), None if told is None else READERS[told])
     sock = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(sock.getsockname()[1], server, gate, pool, records)
     await server.listen(sock)

@@ -81,12 +81,20 @@ class Gateway(Block):
     """How a stop goes; a lone duration is its timeout."""
     trusted_proxies: OneOrSome[net.Network] | None = None
     """Whose word on who the client is holds."""
+    client_certificate: Annotated[str, one_of(("client_cert", "xfcc"))] | None = None
+    """In which field these tell of their client's certificate: Client-Cert (RFC 9440) or X-Forwarded-Client-Cert."""
     limits: Limits = Limits()
     """What clients may take."""
     timeouts: Timeouts = Timeouts()
     """How long clients may take."""
     identity_tokens: IdentityTokens | None = None
     """The gateway's own tokens, for services that are told by one who asks."""
+
+    @model_validator(mode="after")
+    def _told_by_somebody(self) -> Self:
+        if self.client_certificate is not None and not self.trusted_proxies:
+            raise Complaint("needs trusted_proxies: nobody else is believed", at=("client_certificate",))
+        return self
 
 
 class Introspection(Block):

@@ -37,6 +37,7 @@ def build(file: File, context: Context) -> Config:
         store=store(file.gateway.store, context),
         drain=Drain(**file.gateway.drain.model_dump()),
         trusted_proxies=tuple(file.gateway.trusted_proxies or ()),
+        client_certificate=file.gateway.client_certificate,
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
         providers={
