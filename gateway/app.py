@@ -33,6 +33,7 @@ from gateway.quota.store import StoreLedger
 from gateway.quota.suspensions import SUSPENDED
 from gateway.site import build_site, connection_counts
 from gateway.staging import Staging
+from gateway.starting import count_refusals, loop_factory, numbers
 from gateway.store.marks import Mark, Row
 from gateway.store.shared import Shared, share
 from gateway.store.topology import Topology, topology
@@ -63,20 +64,6 @@ def main(control: str, page: str, slot: str, own: str, spare: str) -> int:
         return 0
     finally:
         errors.close()
-
-
-def numbers(text: str) -> dict[int, int]:
-    """Descriptors, and which listeners they are."""
-    return {int(fd): int(listener) for fd, _, listener in (pair.partition(":") for pair in text.split(",") if pair)}
-
-
-def loop_factory() -> Any:
-    """uvloop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 class Worker:
@@ -132,8 +119,9 @@ class Worker:
         servers = self._find_store(stack)
         self._ledger = await self._make_ledger(stack, servers)
         self._shared = await self._share(stack, servers)
-        site = build_site(self._config, self._ledger, self._shared, loop)
-        self._staging = Staging(site, self._ledger, self._shared)
+        refusals = count_refusals(stack, self._shared, self._config.store.prefix, self._channel)
+        site = build_site(self._config, self._ledger, self._shared, refusals, loop)
+        self._staging = Staging(site, self._ledger, self._shared, refusals)
         self._shared.marks.watch(self._marked)
         stack.push_async_callback(self._staging.close)
         await site.passport.start()

@@ -19,6 +19,7 @@ from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.reading import StoreReader
+from gateway.quota.refusals import Refusals
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
 from gateway.store.replays import Replays
@@ -39,7 +40,12 @@ class Site:
 
 
 def build_site(
-    config: Config, ledger: Ledger, shared: Shared, loop: asyncio.AbstractEventLoop, before: Site | None = None
+    config: Config,
+    ledger: Ledger,
+    shared: Shared,
+    refusals: Refusals,
+    loop: asyncio.AbstractEventLoop,
+    before: Site | None = None,
 ) -> Site:
     """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
     are its own; what remembers requests' decisions is new.
@@ -60,7 +66,8 @@ def build_site(
     pools = {way: known.get(upstream) or Pool(upstream, loop) for way, upstream in ways}
     router = compile_router(config.services.values())
     suspensions = Suspensions(shared.marks)
-    gate = Gate(config, router, passport, ledger, permits_of(config), identity_lines, suspensions=suspensions)
+    permits, counted = permits_of(config), refusals.count
+    gate = Gate(config, router, passport, ledger, permits, identity_lines, suspensions=suspensions, on_refused=counted)
     keys = signing_keys(config)
     published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
     pages = Pages(published, ways=usage_pages(config, ledger, shared))

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.gate import Ledger
 from gateway.identity.passport import close_all
 from gateway.identity.provider import Provider
+from gateway.quota.refusals import Refusals
 from gateway.site import Site, build_site
 from gateway.store.shared import Shared
 
@@ -24,10 +25,11 @@ SLICE = 20  # pools whose certificates are looked at in one go
 class Staging:
     """`site` is what is served."""
 
-    def __init__(self, site: Site, ledger: Ledger, shared: Shared) -> None:
+    def __init__(self, site: Site, ledger: Ledger, shared: Shared, refusals: Refusals) -> None:
         self.site = site
         self._ledger = ledger
         self._shared = shared
+        self._refusals = refusals
         self._next: Site | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -73,7 +75,7 @@ class Staging:
 
         def build() -> Site:
             config = pickle.loads(pickled)  # noqa: S301 - our supervisor's
-            return build_site(config, self._ledger, self._shared, loop, self.site)
+            return build_site(config, self._ledger, self._shared, self._refusals, loop, self.site)
 
         with yielding():
             return await loop.run_in_executor(None, build)

@@ -112,9 +112,9 @@ class Supervisor:
         (admin,) = bind(self._config.admin)
         stack.callback(admin.close)
         self._config = await self._store.start(stack, self._config)
-        await self._alerting.start(stack, self._config)
-        self._usage.start(stack, self._config)
         await self._marks.start(stack, self._config)
+        await self._alerting.start(stack, self._config, self._marks.records)
+        self._usage.start(stack, self._config)
         suspensions = SuspensionDesk(self._marks.marks, self._usage)
         self._signing.start(stack, self._config, self._marks.records)
         more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
@@ -229,6 +229,8 @@ class Supervisor:
                 self._registry.apply(str(worker.slot), message["delta"])
             case "alert":
                 self._alerting.push(Alert(**message["alert"]))
+            case "refused":
+                self._alerting.refused(message["counts"])
             case "mark":
                 self._marks.hear(message["row"])
 

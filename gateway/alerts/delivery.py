@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.alerts.book import Book
+from gateway.alerts.closings import Closings
 from gateway.alerts.outbox import Again, Entry, Outbox
 from gateway.alerts.records import Record, State, Try
 from gateway.alerts.ways import Lane, Way, quiet_for
@@ -50,6 +51,7 @@ class Deliverer:
         count: Callable[[str], None],
         *,
         count_attempt: Callable[[str, bool], None] = lambda channel, delivered: None,
+        closings: Closings | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -65,6 +67,7 @@ class Deliverer:
         self._log = log
         self._count = count
         self._count_attempt = count_attempt
+        self._closings = closings
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
@@ -116,6 +119,8 @@ class Deliverer:
 
     async def _deliver(self, group: asyncio.TaskGroup, record: Record, again: Again | None) -> None:
         had = self._had_of(record.alert)
+        if self._closings is not None:
+            await self._closings.expect(record.alert)
         if again is not None:
             had.difference_update(again.to)
         names = [way.name for way in self._ways_of(record.alert)] if again is None else again.to
@@ -152,6 +157,8 @@ class Deliverer:
                 await self._hold(record, name, "quiet hours", wait)
                 since = self._clock()
                 continue
+            if self._closings is not None:
+                record.alert = alert = await self._closings.filled(alert)
             failure = await self._lane(group, name).attempt(way, alert)
             self._count_attempt(name, failure is None)
             if failure is None:

@@ -37,8 +37,8 @@ class Outbox(Protocol):
     async def done(self, entry_id: str) -> None:
         """Remove an entry: it was delivered, or given up."""
 
-    async def send_again(self, alert: Alert, again: Again) -> None:
-        """Add an entry. Raises RedisError, StoreError or OSError where the store is away."""
+    async def send_again(self, alert: Alert, again: Again | None = None) -> None:
+        """Add an entry; a new one without `again`. Raises RedisError, StoreError or OSError where the store is away."""
 
 
 class MemoryOutbox:
@@ -72,6 +72,6 @@ class MemoryOutbox:
     async def done(self, entry_id: str) -> None:
         """See Outbox; what is read has left already."""
 
-    async def send_again(self, alert: Alert, again: Again) -> None:
+    async def send_again(self, alert: Alert, again: Again | None = None) -> None:
         """See Outbox."""
         self.push(alert, again)

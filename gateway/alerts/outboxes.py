@@ -60,7 +60,7 @@ class Outboxes:
         tag, _, here = entry_id.partition("/")
         await self._streams[tag].done(here)
 
-    async def send_again(self, alert: Alert, again: Again) -> None:
+    async def send_again(self, alert: Alert, again: Again | None = None) -> None:
         """See Outbox. Into any stream: all are read."""
         await self._look()
         failure: Exception = StoreAway("no server of the store is known")

@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from gateway.alerts.channels import TIMEOUT, NotDelivered
 from gateway.alerts.wording import event_of, rfc3339, text_of
-from gateway.model import Alert
+from gateway.model import Alert, AlertKind
 
 AT_ONCE = 100  # alerts in one call of an Alertmanager
 FOREVER = 7 * 86_400.0  # seconds that an alert fires whose window never ends, as no other than we could end it
@@ -86,18 +86,20 @@ class AlertmanagerChannel:
 def posted(alert: Alert) -> dict[str, Any]:
     """An alert as Alertmanager wants it. What is counted is in the labels, which identify it there, and groups by.
 
-    The window is one of them: the next one's alert is another, also where it begins before this one was forgotten.
+    The window is one of them: the next one's alert is another, also where it begins before this one was forgotten. What
+    is told when the window has ended is the same alert, resolved.
     """
     end = alert.raised_at + FOREVER if alert.window_end is None else alert.window_end
     data = event_of(alert)["data"]
+    forecast = alert.kind == AlertKind.FORECAST
     return {
         "labels": {
-            "alertname": "UsageThresholdReached",
+            "alertname": "UsageForecast" if forecast else "UsageThresholdReached",
             "application": alert.application,
             "plan": alert.plan,
             "metric": alert.metric,
             "period": alert.period,
-            "threshold": str(alert.bin),
+            "threshold": "forecast" if forecast else str(alert.bin),
             "window_start": data["window"]["start"],
             "severity": "critical" if alert.bin >= 100 else "warning",
         },
@@ -106,6 +108,7 @@ def posted(alert: Alert) -> dict[str, Any]:
             "id": alert.id,
             "limit": str(alert.value),
             "used": str(alert.spent),
+            **({} if alert.refused is None else {"refused": str(alert.refused)}),
         },
         "startsAt": rfc3339(alert.raised_at),
         "endsAt": rfc3339(max(end, alert.raised_at)),

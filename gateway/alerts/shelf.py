@@ -29,6 +29,9 @@ class Shelf(Protocol):
     async def size(self, page: str) -> int:
         """How many the page has."""
 
+    async def add(self, page: str, name: str, number: int) -> None:
+        """The number that is there is higher by so many."""
+
 
 class MemoryShelf:
     """For the `memory` store: gone with the process. See Shelf."""
@@ -52,6 +55,9 @@ class MemoryShelf:
 
     async def size(self, page: str) -> int:
         return len(self._pages.get(page, {}))
+
+    async def add(self, page: str, name: str, number: int) -> None:
+        await self.put(page, name, str(int(await self.get(page, name) or 0) + number))
 
 
 class StoreShelf:
@@ -78,6 +84,9 @@ class StoreShelf:
 
     async def size(self, page: str) -> int:
         return int(await self._ask("HLEN", page))
+
+    async def add(self, page: str, name: str, number: int) -> None:
+        await self._ask("HINCRBY", page, name, str(number))
 
     async def _ask(self, command: str, page: str, *words: str) -> Any:
         asked: Command = (command, keys.book(self._prefix, page), *words)

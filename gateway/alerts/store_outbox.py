@@ -97,9 +97,10 @@ class StoreOutbox:
         except (RedisError, OSError) as error:
             log.debug("the outbox will be told later: %s", type(error).__name__)
 
-    async def send_again(self, alert: Alert, again: Again) -> None:
+    async def send_again(self, alert: Alert, again: Again | None = None) -> None:
         """See Outbox."""
-        await self._redis.xadd(self._stream, {FIELD: json.dumps(alert._asdict()), AGAIN: json.dumps(again)})
+        fields = {FIELD: json.dumps(alert._asdict()), **({} if again is None else {AGAIN: json.dumps(again)})}
+        await self._redis.xadd(self._stream, fields)  # type: ignore[arg-type]
 
     async def _tell_finished(self) -> None:
         if not self._finished:

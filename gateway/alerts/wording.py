@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.model import Alert
+from gateway.model import Alert, AlertKind
 
-TYPE = "usage.threshold_reached"
+TYPES: dict[str, str] = {
+    AlertKind.THRESHOLD: "usage.threshold_reached",
+    AlertKind.CLOSED: "usage.window_closed",
+    AlertKind.FORECAST: "usage.forecast",
+}
+SHORTEST = 86_400.0 - 3_600.0  # seconds of a window of which there are forecasts: a day, also in spring
+SOONEST = 3_600.0  # seconds after its beginning from when on there are some
 TEST_TYPE = "usage.test"
 TEST = "test-"  # what the ids of alerts begin with that only try a channel
 
@@ -16,7 +22,26 @@ TEST = "test-"  # what the ids of alerts begin with that only try a channel
 def text_of(alert: Alert) -> str:
     """As 3scale words it, with the real use: `hits per minute: 8/10 (80 %)`."""
     used = f"{alert.metric} per {alert.period}: {alert.spent}/{alert.value} ({percent(alert)} %)"
+    if alert.refused:
+        used += f", {alert.refused} refused"
+    if alert.kind == AlertKind.CLOSED:
+        used += " until its window ended"
+    at = forecast_of(alert)
+    if at is not None:
+        used += f"; at this rate all is used by {datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
     return f"a test, nothing was reached: {used}" if alert.id.startswith(TEST) else used
+
+
+def forecast_of(alert: Alert) -> float | None:
+    """When all will be used at the rate of the window so far, in Unix seconds; None: not in this window, or too early
+    to say, or the window is shorter than a day.
+    """
+    end, passed = alert.window_end, alert.raised_at - alert.window_start
+    long = end is not None and end - alert.window_start >= SHORTEST
+    if end is None or not long or passed < SOONEST or not 0 < alert.spent < alert.value:
+        return None
+    at = alert.window_start + passed * alert.value / alert.spent
+    return at if at < end else None
 
 
 def headline(alerts: Sequence[Alert]) -> str:
@@ -47,10 +72,16 @@ def _paragraph(alert: Alert) -> str:
     end = "for ever" if alert.window_end is None else f"to {rfc3339(alert.window_end)}"
     return (
         f"{line_of(alert)}\n"
-        f"plan {alert.plan}, threshold {alert.bin} %, reached {rfc3339(alert.raised_at)}\n"
+        f"plan {alert.plan}, {_why(alert)} {rfc3339(alert.raised_at)}\n"
         f"window from {rfc3339(alert.window_start)} {end}\n"
         f"alert {alert.id}"
     )
+
+
+def _why(alert: Alert) -> str:
+    if alert.kind == AlertKind.FORECAST:
+        return "forecast of"
+    return "window ended before" if alert.kind == AlertKind.CLOSED else f"threshold {alert.bin} %, reached"
 
 
 def percent(alert: Alert) -> int:
@@ -67,11 +98,14 @@ def event_of(alert: Alert) -> dict[str, Any]:
     """The body of a webhook, in Standard Webhooks' form.
 
     `threshold` is the percentage that was reached, `limit` and `used` are units of `metric`, `window.end` is null for
-    eternity. `timestamp` is when the threshold was reached. The same event may come again: its `id` stays.
+    eternity. `refused` are requests, null where that is not counted; `forecast` is when all will be used at this rate,
+    null where that is not in this window. `timestamp` is when it was raised. The same event may come again: its `id`
+    stays.
     """
     end = None if alert.window_end is None else rfc3339(alert.window_end)
+    forecast = forecast_of(alert)
     return {
-        "type": TEST_TYPE if alert.id.startswith(TEST) else TYPE,
+        "type": TEST_TYPE if alert.id.startswith(TEST) else TYPES[alert.kind],
         "timestamp": rfc3339(alert.raised_at),
         "data": {
             "id": alert.id,
@@ -83,6 +117,8 @@ def event_of(alert: Alert) -> dict[str, Any]:
             "limit": alert.value,
             "used": alert.spent,
             "percent": percent(alert),
+            "refused": alert.refused,
+            "forecast": None if forecast is None else rfc3339(forecast),
             "window": {"start": rfc3339(alert.window_start), "end": end},
             "text": text_of(alert),
         },

@@ -17,7 +17,21 @@ from gateway.gate.charges import by_whose, charges_of, whose
 from gateway.gate.conditions import outside_plan, permits_all, require_all, requirements
 from gateway.gate.protocols import Ask, Claim, Ledger, NoSuspensions, Passport, Permits, Router, Suspensions
 from gateway.gate.standing import over_and_out, require_resumed, require_standing
-from gateway.model import Application, Charge, Config, Each, Identity, Outcome, Over, Per, Plan, Require, Route, Verdict
+from gateway.model import (
+    Application,
+    Charge,
+    Config,
+    Each,
+    Identity,
+    Limit,
+    Outcome,
+    Over,
+    Per,
+    Plan,
+    Require,
+    Route,
+    Verdict,
+)
 
 UNCOUNTED = Outcome(Verdict.GRANTED)
 Done = Callable[[Admission | GatewayError], None]
@@ -39,10 +53,12 @@ class Gate:
         note: Callable[[Application, Plan, Identity], bytes],
         *,
         suspensions: Suspensions | None = None,
+        on_refused: Callable[[str, Limit, float | None], None] = lambda scope, limit, resets_at: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
-        subscription for the server. `clock` in Unix seconds."""
+        subscription for the server. `on_refused` hears whose requests were refused, by which limit, and when that
+        begins anew. `clock` in Unix seconds."""
         self._directory = Directory(config)
         self._router = router
         self._passport = passport
@@ -50,6 +66,7 @@ class Gate:
         self._permits = permits
         self._note = note
         self._suspensions = NoSuspensions() if suspensions is None else suspensions
+        self._on_refused = on_refused
         self._clock = clock
         self._resumed: dict[str, float] = {}  # scopes, and when
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
@@ -96,21 +113,24 @@ class Gate:
         def counted(outcome: Outcome) -> Admission | None:
             if degrades(outcome):
                 return self._degrade(ask, route, identity, subscription, outcome, done)
-            if suspends(outcome):
-                self._suspend(ask, route, identity, subscription, outcome)
+            if outcome.verdict is Verdict.REFUSED:
+                self._refused(ask, route, identity, subscription, outcome)
             return conclude(route, identity, subscription, outcome)
 
         outcome = self._ledger.consume(claim, handed(counted, done))
         return None if outcome is None else counted(outcome)
 
-    def _suspend(
+    def _refused(
         self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, outcome: Outcome
     ) -> None:
-        """Raises Forbidden, unless it was resumed so lately that the refusal may be of before."""
+        """Raises Forbidden where it is suspended for it, unless it was resumed so lately that the refusal may be of
+        before.
+        """
         limit, application = outcome.limit, subscription.application
         assert limit is not None
         scope = whose(application, identity, ask.peer, route.service)[limit.per]
-        if self._clock() >= self._resumed.get(scope, -inf) + BELIEVED:
+        self._on_refused(scope, limit, outcome.resets_at)
+        if suspends(outcome) and self._clock() >= self._resumed.get(scope, -inf) + BELIEVED:
             self._suspensions.suspend(scope, limit)
             raise over_and_out(application)
 
@@ -120,8 +140,8 @@ class Gate:
         """Another upstream serves what is over the limit of `first`, if the limits that do not degrade let it in."""
 
         def counted(rest: Outcome) -> Admission:
-            if suspends(rest):
-                self._suspend(ask, route, identity, subscription, rest)
+            if rest.verdict is Verdict.REFUSED:
+                self._refused(ask, route, identity, subscription, rest)
             return degraded(route, identity, subscription, first, rest)
 
         rest = subscription.rest

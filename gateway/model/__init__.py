@@ -48,7 +48,7 @@ from gateway.model.plans import (
 )
 from gateway.model.pricing import Pricing, Range, cost_of
 from gateway.model.refusals import Refusal
-from gateway.model.requests import USAGE_PAGE, Alert, Charge, Outcome, Route, Verdict
+from gateway.model.requests import USAGE_PAGE, Alert, AlertKind, Charge, Outcome, Route, Verdict
 from gateway.model.services import (
     MAX_BODY,
     UNLIMITED,
@@ -77,6 +77,7 @@ __all__ = [
     "AccountState",
     "Address",
     "Alert",
+    "AlertKind",
     "ApiKey",
     "AppId",
     "Application",

@@ -110,6 +110,7 @@ class Limit:
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     meter: bool = False  # no limit at all: it only counts, for prices
     bins: tuple[int, ...] = ()
+    forecast: bool = False  # whether it is told when all will be used before the window ends
     down: Down = Down()  # the plan's
 
     @property

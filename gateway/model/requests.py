@@ -63,8 +63,19 @@ class Outcome(NamedTuple):
     elsewhere: bool = False
 
 
+class AlertKind(StrEnum):
+    """What an alert tells of."""
+
+    THRESHOLD = "threshold"  # a bin was reached
+    CLOSED = "closed"  # the window of a limit that refused has ended
+    FORECAST = "forecast"  # at this rate all will be used before the window ends
+
+
 class Alert(NamedTuple):
-    """A counter crossed a bin. `id` is a hash of (counter, bin): the same however often it is delivered."""
+    """A counter crossed a bin. `id` is a hash of (counter, bin): the same however often it is delivered.
+
+    `rejects`: the limit refuses what is over it; `refused` is how many requests it had when this was told, where known.
+    """
 
     id: str
     application: str  # the scope that was counted
@@ -77,3 +88,6 @@ class Alert(NamedTuple):
     window_start: float  # Unix seconds
     window_end: float | None  # None: eternity
     raised_at: float
+    rejects: bool = False
+    refused: int | None = None
+    kind: str = AlertKind.THRESHOLD

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from gateway.model import Alert, Limit
+from gateway.model import Alert, Limit, Over
 from gateway.quota.periods import Window
 
 NEVER = 2.0**64  # above any count
@@ -40,12 +40,18 @@ def alert(scope: str, limit: Limit, key: str, window: Window, bin_: int, spent: 
         window_start=window.start,
         window_end=window.end,
         raised_at=at,
+        rejects=refuses(limit),
     )
+
+
+def refuses(limit: Limit) -> bool:
+    """Whether requests over it are refused."""
+    return limit.over not in (Over.ALLOW, Over.DEGRADE)
 
 
 def about(scope: str, limit: Limit, key: str, window: Window) -> str:
     """An Alert's JSON up to what only the store knows: it ends inside the id, where the bin follows."""
     known = alert(scope, limit, key, window, 0, 0, 0.0)._asdict()
-    for decided_by_the_store in ("id", "bin", "spent", "raised_at"):
-        del known[decided_by_the_store]
+    for later in ("id", "bin", "spent", "raised_at", "refused", "kind"):
+        del known[later]
     return f'{json.dumps(known)[:-1]}, "id": "{fingerprint(key)}-'

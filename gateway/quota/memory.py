@@ -13,6 +13,7 @@ from gateway.quota.crossings import NEVER, alert, thresholds
 from gateway.quota.periods import Window, window, zone_of
 from gateway.store import keys
 
+PREFIX = "memory"  # of the names of its counters
 SWEEP = 10_000  # counters kept before ended windows are first looked for
 
 
@@ -110,7 +111,7 @@ class MemoryLedger:
 
     def _alert(self, meter: Meter, bin_: int, now: float) -> Alert:
         tally, limit = meter.tally, meter.limit
-        rule = keys.counters("memory", meter.scope, limit, zone_of(limit.period, limit.zone))
+        rule = keys.counters(PREFIX, meter.scope, limit, zone_of(limit.period, limit.zone))
         here = Window(tally.start, None if tally.end == inf else tally.end)
         return alert(meter.scope, limit, keys.counter(rule, tally.start), here, bin_, tally.spent, now)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gateway.model import Config, Over
+from gateway.model import Config
 from gateway.quota.adjust import Account, Had
 from gateway.quota.backup import window_of, written
 from gateway.quota.census import Units
 from gateway.quota.counters import Rule
-from gateway.quota.crossings import metric_of
+from gateway.quota.crossings import metric_of, refuses
 from gateway.quota.holding import Holding, named_alone
 from gateway.quota.periods import window, zone_of
 from gateway.quota.report import shown
@@ -60,7 +60,7 @@ def told(scope: str, account: Account) -> dict[str, Any]:
         **units._asdict(),
         "remaining": max(0, most - units.spent),
         "percent": units.spent * 100 // most if most else None,
-        "refuses": limit.over not in (Over.ALLOW, Over.DEGRADE),
+        "refuses": refuses(limit),
         "window": {"start": written(here.start), "end": end},
         "resets_at": end,
     }

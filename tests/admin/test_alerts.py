@@ -22,6 +22,7 @@ from gateway.alerts.records import Record, State, Try
 from gateway.alerts.shelf import MemoryShelf
 from gateway.alerts.ways import Way
 from gateway.model import Alert
+from gateway.store import StoreAway
 
 ALERT = Alert("a1", "mobile", "gold", "hits", "day", 80, 10, 8, 0.0, 86_400.0, 5.0)
 
@@ -33,7 +34,7 @@ class Shelf(MemoryShelf):
 
     async def get(self, page: str, name: str) -> str | None:
         if self.away:
-            raise ConnectionError("redis://gw:hunter2@store")
+            raise StoreAway("the store does not answer") from ConnectionError("redis://gw:hunter2@store")
         return await super().get(page, name)
 
 

@@ -97,9 +97,9 @@ class Hook:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.received]
 
-    async def wait_for(self, count: int) -> None:
+    async def wait_for(self, count: int, seconds: float = 5) -> None:
         """Until so many requests have come."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(seconds):
             while len(self.received) < count:
                 await asyncio.sleep(0.001)
 

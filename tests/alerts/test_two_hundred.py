@@ -99,7 +99,7 @@ async def test_every_alert_is_delivered_with_one_id_none_missing_and_none_invent
         for number, alert in enumerate(alerts):
             await redis.xadd("gw:outbox", {"alert": json.dumps(alert._asdict())})
             if number == len(alerts) // 3:
-                await hook.wait_for(50)
+                await hook.wait_for(50, 30)
                 processes[0].kill()
         async with asyncio.timeout(60):
             while await redis.xlen("gw:outbox") or (await redis.xpending("gw:outbox", GROUP))["pending"]:

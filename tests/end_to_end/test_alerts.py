@@ -157,3 +157,19 @@ async def all_delivered(gateways: list[Gateway], alerts: int) -> None:
         return await counted("raised") == await counted("delivered") == alerts
 
     await until(settled)
+
+
+@pytest.mark.parametrize("kind", ["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def test_what_a_limit_refused_is_told_when_its_windows_have_ended(
+    stage: Stage, redis: Server, postbox: Postbox, tmp_path: Path, kind: str
+) -> None:
+    store, number = (redis.url, 2) if kind == "redis" else ("memory", 1)
+    short = plans("reject", [100]).replace(lasting(10), "5/second")
+    async with stage.gateways(number, tmp_path, ORDERS, short, STORE=store, **to(postbox)) as gateways:
+        answers = await rush(gateways, stage.token(), 60, connections=4)
+        assert answers.total() == answers[200] + answers[429]
+        closed = lambda: [data for data in postbox.told if "window ended" in data["text"]]  # noqa: E731
+        await until(lambda: sum(data["refused"] for data in closed()) >= answers[429])
+        assert sum(data["refused"] for data in closed()) == answers[429] > 0
+        assert {data["id"].rpartition("-")[2] for data in postbox.told} == {"100", "closed"}
+        assert len({data["id"] for data in closed()}) == len(closed())

@@ -293,6 +293,7 @@ async def test_an_alert_tells_all(world: World) -> None:
     assert alert._replace(id="") == (
         *("", 'custömers/"J"', "gold", "orders.writes", "hour", 80, 10, 9),
         *(MONDAY, MONDAY + 3600, MONDAY + 5.5),
+        *(True, None, "threshold"),
     )
 
 

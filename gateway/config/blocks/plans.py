@@ -28,6 +28,8 @@ class PlanAlerts(Block):
     """Percentages of each limit at which an alert is raised; 80 and 100 if left out. Above 100 for `over: allow`."""
     to: Some[of.Name] | None = None
     """Channels, besides the log."""
+    forecast: of.Flag = False
+    """Whether it is told, once for a window of a day or longer, that at this rate all will be used before it ends."""
 
 
 class Plan(Block):

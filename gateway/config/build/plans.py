@@ -19,6 +19,7 @@ from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
 from gateway.model import DownMode, Over, Per, Period
 
+FORECAST = (Period.DAY, Period.WEEK, Period.MONTH, Period.YEAR)
 BINS = (80, 100)  # percent, where a plan says nothing
 
 
@@ -31,6 +32,7 @@ def plan(whole: Whole, services: Mapping[str, Service], context: Context) -> mod
     _check_allow(whole, services, (*where, "allow"), context)
     limits = tuple(_limits(whole, context))
     _check_bins(written, limits, where, context)
+    _check_forecast(written, limits, where, context)
     _check_upstreams(whole, services, context)
     if written.pricing is not None:
         for key in written.pricing.metrics:
@@ -101,6 +103,7 @@ def limit_of(plan: str, service: str, metric: str, item: Limit, block: Plan) -> 
         upstream=over.upstream,
         shadow=item.shadow,
         bins=tuple(bins) if value else (),
+        forecast=bool(value) and block.alerts.forecast and period in FORECAST,
         down=_down(block),
     )
 
@@ -164,6 +167,12 @@ def _check_metric(service: str, metric: str, whole: Whole, where: Where, context
     if known is not None and metric not in known:
         whose = f"the service '{service}'" if service else "the plan's services"
         context.complain(where, Complaint(f"is not a metric of {whose}{instead(metric, known)}", metric, on_key=True))
+
+
+def _check_forecast(block: Plan, limits: tuple[model.Limit, ...], where: Where, context: Context) -> None:
+    if block.alerts.forecast and not any(limit.forecast for limit in limits) and not context.faulty(*map(str, where)):
+        text = "has nothing to tell: no limit of the plan is per day, week, month or year"
+        context.complain((*where, "alerts", "forecast"), Complaint(text))
 
 
 def _check_bins(block: Plan, limits: tuple[model.Limit, ...], where: Where, context: Context) -> None:

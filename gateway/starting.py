@@ -1,0 +1,45 @@
+"""What a worker begins with: its event loop, the descriptors that it inherits, and the count of what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from gateway.alerts.closings import add_refused
+from gateway.alerts.shelf import AWAY, StoreShelf
+from gateway.control import Channel
+from gateway.quota.memory import PREFIX
+from gateway.quota.refusals import Refusals
+from gateway.store.shared import Shared
+
+
+def numbers(text: str) -> dict[int, int]:
+    """Descriptors, and which listeners they are."""
+    return {int(fd): int(listener) for fd, _, listener in (pair.partition(":") for pair in text.split(",") if pair)}
+
+
+def loop_factory() -> Any:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def count_refusals(stack: AsyncExitStack, shared: Shared, prefix: str, channel: Channel) -> Refusals:
+    """Told to the store, or with `store: memory` to the supervisor, until the stack unwinds."""
+
+    async def tell(counts: Mapping[str, int]) -> None:
+        if shared.lines is None:
+            channel.send("refused", counts=dict(counts))
+        else:
+            await add_refused(StoreShelf(shared.lines, prefix), counts)
+
+    refusals = Refusals(PREFIX if shared.lines is None else prefix, tell, AWAY)
+    running = asyncio.create_task(refusals.run())
+    stack.push_async_callback(refusals.report)
+    stack.callback(running.cancel)
+    return refusals
