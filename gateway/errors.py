@@ -44,6 +44,18 @@ class HttpsRequired(GatewayError):
         self.location = location
 
 
+class SignInNeeded(GatewayError):
+    """A person without a session, sent to where one can be had (RFC 9110 15.4.3)."""
+
+    status = 302
+    code = "sign_in_needed"
+    title = "Found"
+
+    def __init__(self, location: str) -> None:
+        super().__init__("people sign in first")
+        self.location = location
+
+
 class RequestTimeout(GatewayError):
     """The client was too slow in sending its request."""
 

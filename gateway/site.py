@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from gateway.quota.reading import StoreReader
 from gateway.quota.refusals import Refusals
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
+from gateway.sign_on import build_sign_on, sign_on_pages
 from gateway.store.replays import Replays
 from gateway.store.shared import Shared
 
@@ -46,12 +48,15 @@ def build_site(
     refusals: Refusals,
     loop: asyncio.AbstractEventLoop,
     before: Site | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
 ) -> Site:
     """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
     are its own; what remembers requests' decisions is new.
 
-    Raises ValueError, OSError or ssl.SSLError for what cannot be used.
+    `clock` gives Unix seconds. Raises ValueError, OSError or ssl.SSLError for what cannot be used.
     """
+    sign_on = build_sign_on(config, shared, clock)
     passport = Passport(
         config.providers,
         config.applications.values(),
@@ -59,7 +64,9 @@ def build_site(
         tolerance=config.limits.invalid_credentials,
         marks=shared.marks,
         replays=Replays(shared.records),
+        sign_on=None if sign_on is None else sign_on.door,
         before=None if before is None else before.passport,
+        clock=clock,
     )
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
     ways = [way for service in config.services.values() for way in ways_of(service)]
@@ -70,6 +77,8 @@ def build_site(
     gate = Gate(config, router, passport, ledger, permits, identity_lines, suspensions=suspensions, on_refused=counted)
     keys = signing_keys(config)
     published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
+    if sign_on is not None:
+        published += sign_on_pages(config, sign_on, passport, router, clock)
     pages = Pages(published, ways=usage_pages(config, ledger, shared))
     terms = [Terms(listener) for listener in config.listen]
     return Site(config, passport, gate, pools, onward(config, passport, keys, pools), pages, terms)

@@ -38,7 +38,7 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "routing": CORE,
     "identity": CORE | {"revocations"},
     "policies": CORE,
-    "sso": CORE,
+    "sso": CORE | {"identity", "store"},
     "proxy": CORE | {"gate"},  # its server asks the gate; nothing comes back
     "telemetry": CORE,
     "store": CORE,
@@ -51,7 +51,8 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "starting": LIBRARY | {"control"},
     "process": LIBRARY | {"control", "outward", "workers"},
     "outward": LIBRARY,
-    "site": LIBRARY | {"outward", "pages"},
+    "sign_on": LIBRARY,
+    "site": LIBRARY | {"outward", "pages", "sign_on"},
     "staging": LIBRARY | {"site"},
     "app": LIBRARY | {"starting", "control", "site", "staging"},
     "supervisor": LIBRARY | {"admin", "control", "process", "workers"},

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.applications import Starlette
@@ -15,7 +15,11 @@ from starlette.routing import Mount, Route
 
 from gateway.devkit.exchange import GRANT, exchange
 from gateway.devkit.oauth import OAuthError
+from gateway.devkit.people import People, Rejected
+from gateway.devkit.people_app import PeoplePages
 from gateway.devkit.provider import SCOPES, Client, Provider
+
+T = TypeVar("T")
 
 FORM = "application/x-www-form-urlencoded"
 MAX_FORM = 16 * 1024  # octets; a token request is a few hundred
@@ -30,17 +34,26 @@ class Credentials(NamedTuple):
     basic: bool
 
 
-def provider_app(provider: Provider) -> Starlette:
-    """Serves the provider's realm; any other one is not found."""
+def provider_app(provider: Provider, people: People | None = None) -> Starlette:
+    """Serves the provider's realm, with its people where there are some; any other one is not found."""
+    pages = None if people is None else PeoplePages(people, f"/realms/{provider.realm}")
 
     async def discovery(_: Request) -> JSONResponse:
-        return JSONResponse(provider.discovery(), headers={"Cache-Control": "no-cache"})
+        more = {} if pages is None else pages.metadata(provider.issuer)
+        return JSONResponse(provider.discovery() | more, headers={"Cache-Control": "no-cache"})
 
     async def certs(_: Request) -> JSONResponse:
         return JSONResponse(provider.keys.jwks(), headers={"Cache-Control": "no-cache"})
 
     async def token(request: Request) -> JSONResponse:
-        return JSONResponse(await _grant(provider, request), headers=NO_STORE)
+        return JSONResponse(await _grant(provider, people, request), headers=NO_STORE)
+
+    async def push(request: Request) -> JSONResponse:
+        form = await _form(request)
+        client = _authenticate(provider, _credentials(request, form))
+        assert people is not None
+        uri = _of_people(lambda: people.push(client.id, form))
+        return JSONResponse({"request_uri": uri, "expires_in": 60}, 201, NO_STORE)
 
     async def unknown_realm(_: Request) -> JSONResponse:
         return JSONResponse({"error": "Realm does not exist"}, 404)
@@ -50,6 +63,8 @@ def provider_app(provider: Provider) -> Starlette:
         Route("/protocol/openid-connect/certs", certs),
         Route("/protocol/openid-connect/token", token, methods=["POST"]),
     ]
+    if pages is not None:
+        realm += [Route("/protocol/openid-connect/ext/par/request", push, methods=["POST"]), *pages.routes()]
     routes = [Mount(f"/realms/{provider.realm}", routes=realm), Route("/realms/{rest:path}", unknown_realm)]
     return Starlette(routes=routes, exception_handlers={OAuthError: _error})
 
@@ -60,8 +75,8 @@ async def _error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": error.error, "error_description": error.description}, error.status, headers)
 
 
-async def _grant(provider: Provider, request: Request) -> dict[str, Any]:
-    """RFC 6749 section 4.4, and exchange."""
+async def _grant(provider: Provider, people: People | None, request: Request) -> dict[str, Any]:
+    """RFC 6749 section 4, and exchange."""
     form = await _form(request)
     client = _authenticate(provider, _credentials(request, form))
     grant = form.get("grant_type")
@@ -69,6 +84,11 @@ async def _grant(provider: Provider, request: Request) -> dict[str, Any]:
         raise OAuthError("invalid_request", "Missing form parameter: grant_type")
     if grant == GRANT:
         return exchange(provider, client, form)
+    if people is not None and client.id in people.clients:
+        if grant == "authorization_code":
+            return _of_people(lambda: people.exchange(client.id, form))
+        if grant == "refresh_token":
+            return _of_people(lambda: people.refresh(client.id, form))
     if grant != "client_credentials":
         raise OAuthError("unsupported_grant_type", "Unsupported grant_type")
     scope = _scope(form.get("scope", ""))
@@ -81,6 +101,13 @@ async def _grant(provider: Provider, request: Request) -> dict[str, Any]:
         "not-before-policy": 0,
         "scope": scope,
     }
+
+
+def _of_people(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except Rejected as error:
+        raise OAuthError(error.error, error.description) from error
 
 
 async def _form(request: Request) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, HttpsRequired, OverLimit
+from gateway.errors import GatewayError, HttpsRequired, OverLimit, SignInNeeded
 from gateway.http.ratelimit import limit_fields
 from gateway.http.refusals import rendered, status_of
 from gateway.model import Refusal
@@ -97,7 +97,7 @@ def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
         return []
     if error.challenges:
         return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
-    if isinstance(error, HttpsRequired):
+    if isinstance(error, HttpsRequired | SignInNeeded):
         return [b"location: %b\r\n" % error.location.encode("ascii")]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after

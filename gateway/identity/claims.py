@@ -39,11 +39,11 @@ def check(token: Token, rules: Rules, now: float, *, whole: bool = True) -> None
     leaves out will be told by the provider."""
     _check_issuer(token.claims, rules)
     _check_binding(token.claims)
-    _check_type(token.header, token.claims)
-    _check_times(token.claims, now)
+    check_type(token.header, token.claims)
+    check_times(token.claims, now)
     if whole:
         _check_audience(token.claims, rules)
-        _check_names(token.claims)
+        check_names(token.claims)
 
 
 def check_told(claims: dict[str, Any], rules: Rules, now: float, token: Token | None) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def check_told(claims: dict[str, Any], rules: Rules, now: float, token: Token | 
     _check_binding(whole)
     if token is None:
         _check_told_type(claims, bound=is_bound_to_key(whole))
-    _check_times(whole, now)
+    check_times(whole, now)
     _check_audience(whole, rules)
-    _check_names(whole)
+    check_names(whole)
     return whole
 
 
@@ -98,8 +98,9 @@ def _check_told_type(claims: dict[str, Any], *, bound: bool) -> None:
         raise InvalidToken("token_type_wrong", "the token is not an access token")
 
 
-def _check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:
-    """Access tokens only: Keycloak's say so by the claim `typ` (those for DPoP by that), RFC 9068's by the header."""
+def check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:
+    """Raises InvalidToken but for access tokens: Keycloak's say so by the claim `typ` (those for DPoP by that), RFC
+    9068's by the header."""
     kind = header.get("typ")
     kind = kind.lower().removeprefix("application/") if isinstance(kind, str) else None
     declared = claims.get("typ", _ABSENT)
@@ -109,7 +110,8 @@ def _check_type(header: dict[str, Any], claims: dict[str, Any]) -> None:
         raise InvalidToken("token_type_wrong", "the token is not an access token")
 
 
-def _check_times(claims: dict[str, Any], now: float) -> None:
+def check_times(claims: dict[str, Any], now: float) -> None:
+    """`exp`, `nbf` and `iat`; raises InvalidToken."""
     if _time(claims, "exp", required=True) <= now - LEEWAY:
         raise InvalidToken("token_expired", "the token has expired")
     if _time(claims, "nbf") > now + LEEWAY:
@@ -149,8 +151,9 @@ def audiences(claims: dict[str, Any]) -> list[str]:
     return names
 
 
-def _check_names(claims: dict[str, Any]) -> None:
-    """Names reach headers, logs and counters' keys, so control characters and lone surrogates are refused."""
+def check_names(claims: dict[str, Any]) -> None:
+    """Raises InvalidToken. Names reach headers, logs and counters' keys: control characters and lone surrogates must
+    not."""
     if "sub" not in claims:
         hint = "in Keycloak, give the client the default client scope 'basic', whose mapper adds sub"
         raise InvalidToken("subject_missing", "the token names no subject", hint=hint)
@@ -211,10 +214,10 @@ def aspects(token: Token, oidc: Oidc, now: float) -> Iterator[tuple[str, Invalid
     works: tuple[tuple[str, Callable[[], None]], ...] = (
         ("issuer", lambda: _check_issuer(claims, rules)),
         ("binding", lambda: _check_binding(claims)),
-        ("type", lambda: _check_type(token.header, bound)),
-        ("times", lambda: _check_times(claims, now)),
+        ("type", lambda: check_type(token.header, bound)),
+        ("times", lambda: check_times(claims, now)),
         ("audience", lambda: _check_audience(claims, rules)),
-        ("names", lambda: _check_names(claims)),
+        ("names", lambda: check_names(claims)),
     )
     for about, work in works:
         try:

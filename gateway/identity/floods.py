@@ -18,6 +18,7 @@ EVERYDAY = frozenset(  # said of what is known, or of nothing
     (
         "credentials_missing", "token_expired", "token_not_yet_valid",
         "api_key_expired", "api_key_revoked", "address_not_allowed", "referrer_not_allowed",
+        "session_ended", "sign_in_elsewhere",
     )
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
+from gateway.errors import BadRequest, Forbidden, GatewayError, SignInNeeded, Unauthorized
 from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
@@ -31,11 +31,12 @@ from gateway.identity.provider import Provider
 from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidProof, InvalidToken, Reporter
 from gateway.identity.revocations import Marks, NoMarks
 from gateway.identity.tokens import TokenVerifier
-from gateway.identity.verifier import Answer, Item, Pairs, Presented, Verifier, lines_of
+from gateway.identity.verifier import Answer, Item, Pairs, Presented, SignOn, Verifier, lines_of
 from gateway.model import Accept, Application, ClientCertificates, Identity, Oidc, Rate, Service
 
 Done = Callable[[Identity | GatewayError], None]
 Rest = Iterator[tuple[Verifier, Presented]]
+CURED_BY_SIGN_IN = ("credentials_missing", "session_ended", "sign_in_elsewhere")
 _BEARER = (b"Bearer ", b"bearer ")
 
 
@@ -62,6 +63,7 @@ class Passport:
         tolerance: Rate | None = None,
         marks: Marks | None = None,
         replays: Replays | None = None,
+        sign_on: SignOn | None = None,
         before: Passport | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
@@ -92,6 +94,7 @@ class Passport:
         self._reporter = Reporter(log, clock)
         self._floods = Floods(tolerance, clock)
         self._possession = Possession(replays, clock)
+        self._sign_on = sign_on
         self._desks: dict[Service, Desk] = {}
         self._pairs = Pairs()
 
@@ -182,6 +185,10 @@ class Passport:
             return BadRequest(error.detail, code=error.code)
         if error.code in FORBIDDEN:
             return Forbidden(error.detail, code=error.code)
+        if error.code in CURED_BY_SIGN_IN and desk.challenges.sign_in and self._sign_on is not None:
+            place = self._sign_on.way_in(ask)
+            if place is not None:
+                return SignInNeeded(place)
         challenges = desk.challenges.missing()
         if isinstance(error, InvalidToken):
             dpop = isinstance(error, InvalidProof) or is_by_dpop(ask)
@@ -214,6 +221,10 @@ class Passport:
         issuers = dict.fromkeys(line.certificate for line in accept if line.certificate is not None)
         if issuers:
             verifiers.append(CertificateVerifier([self._issuers[name] for name in issuers], self._floods))
+        people = tuple(dict.fromkeys(name for line in accept for name in line.sign_in))
+        if people:
+            assert self._sign_on is not None
+            verifiers.append(self._sign_on.verifier(people))
         if providers:
             verifiers.append(TokenVerifier(providers, self._floods, self._possession, self._clock))
         return tuple(verifiers)
@@ -237,6 +248,7 @@ def challenges_of(service: Service, providers: Sequence[Provider]) -> Challenges
     places += [line.app_id.id for line in service.accept if line.app_id is not None]
     return Challenges(
         service.name,
+        sign_in=any(line.sign_in for line in service.accept),
         bearer=any(line.jwt is not None for line in service.accept),
         basic=any(place.kind == "basic" for place in places),
         certificate=any(line.certificate is not None for line in service.accept),

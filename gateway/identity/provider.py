@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.errors import Unavailable
 from gateway.identity.cache import Entry, TokenCache
+from gateway.identity.channel import Channel
 from gateway.identity.claims import Rules, audiences, check, check_told, identity_of
 from gateway.identity.introspection import RETRY_AFTER, Introspector, Told
 from gateway.identity.jwks import Source
@@ -56,6 +57,11 @@ class Provider:
             self._introspector = Introspector(oidc.name, self._source.channel, oidc.introspection, clock=clock, log=log)
             self._told = frozenset(oidc.introspection.tokens)
         self._ring = KeyRing(oidc.name, self._source, self._changed, clock=clock, sleep=sleep, log=log)
+
+    @property
+    def channel(self) -> Channel:
+        """To be used while it is open."""
+        return self._source.channel
 
     def serves(self, oidc: Oidc) -> bool:
         """Whether it is what would be made of this, its CA's certificates included. Raises OSError."""
@@ -117,6 +123,24 @@ class Provider:
         """Whether its provider has to tell the rest."""
         return EVERY in self._told or (LIGHTWEIGHT in self._told and "aud" not in token.claims)
 
+    async def prove(self, token: Token) -> None:
+        """The signature of what is no access token; the provider is asked for new keys. Raises InvalidToken or
+        Unavailable."""
+        if token.algorithm not in self._algorithms:
+            raise InvalidToken("algorithm_refused", "the token's algorithm is not accepted")
+        asked = asyncio.Event()
+        if self._asks_again(token, asked.set):
+            await asked.wait()
+        self._keys(token).verify(token)
+
+    def _keys(self, token: Token) -> KeySet:
+        """Those that settle whether the token verifies; raises Unavailable."""
+        keys = self._ring.keys
+        if not keys or not self._ring.settles(token.kid):
+            detail = "tokens cannot be verified at the moment"
+            raise Unavailable(detail, code="identity_unavailable", retry_after=RETRY_AFTER)
+        return keys
+
     def _asks_again(self, token: Token, done: Callable[[], None]) -> bool:
         keys, kid = self._ring.keys, token.kid
         return bool(keys) and kid is not None and not keys.knows(kid) and self._ring.refetch(kid, done)
@@ -131,11 +155,7 @@ class Provider:
                 done(identity)
 
     def _verified(self, token: Token, text: bytes, digest: bytes, done: Done) -> Identity | None:
-        keys = self._ring.keys
-        if not keys or not self._ring.settles(token.kid):
-            detail = "tokens cannot be verified at the moment"
-            raise Unavailable(detail, code="identity_unavailable", retry_after=RETRY_AFTER)
-        key = keys.verify(token)
+        key = self._keys(token).verify(token)
         if self._asks_about(token):
             self._ask(token, text, digest, key, done)
             return None

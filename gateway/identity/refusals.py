@@ -35,6 +35,10 @@ Codes are stable. Status 401 unless noted:
 | `algorithm_refused` | `alg` is not one that the issuer, or the key, may use |
 | `key_unknown` | the provider publishes no such key |
 | `signature_invalid` | the signature does not verify |
+| `session_ended` | a session's cookie, of a session that is none (any more) |
+| `sign_in_elsewhere` | the session is of a provider that the service does not accept |
+| `cross_site` | 403: another site has sent what is not safe, with the session's cookie |
+| `sign_in_needed` | 302: a person goes to a page, and may sign in for it |
 | `identity_unavailable` | 503: the provider's keys, or its word on the token, cannot be had, so nobody can say |
 | `certificate_untrusted` | the client's certificate is of no issuer that the service accepts |
 | `certificate_expired`, `certificate_not_yet_valid` | by its own dates |
@@ -48,7 +52,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-FORBIDDEN = frozenset(("credentials_differ", "address_not_allowed", "referrer_not_allowed"))  # 403
+FORBIDDEN = frozenset(("credentials_differ", "address_not_allowed", "referrer_not_allowed", "cross_site"))  # 403
 LOG_EVERY = 1.0  # seconds between two lines of one service and code: a flood writes one line a second
 
 
@@ -90,6 +94,7 @@ class Challenges(NamedTuple):
     places: tuple[str, ...]  # of keys elsewhere, as `header="X-Api-Key"`
     dpop: str = ""  # the algorithms of proofs, where they are taken
     bound: bool = False  # whether none but those tokens are taken
+    sign_in: bool = False
 
     def missing(self) -> tuple[str, ...]:
         """For a request without credentials: no error is told (RFC 6750 3.1)."""
@@ -107,6 +112,8 @@ class Challenges(NamedTuple):
             offers.append(f"Bearer {realm}{'' if dpop else error}")
         if self.basic:
             offers.append(f'Basic {realm}, charset="UTF-8"')
+        if self.sign_in:
+            offers.append(f"SignIn {realm}")
         offers = offers or [f"ApiKey {realm}, {place}" for place in self.places]
         return tuple(offers or ([f"Certificate {realm}"] if self.certificate else []))
 

@@ -24,6 +24,9 @@ class Item(NamedTuple):
     name: str | KeyPlace | AppId
 
 
+SESSION = Item("sign_in", "")  # whose provider shows only when it is looked at
+
+
 class Presented(NamedTuple):
     """A credential that a request has. `identity` is what it is known to prove already, `secret` what is to be verified
     where it is not."""
@@ -44,6 +47,16 @@ class Verifier(Protocol):
         """Who it proves; None: `done` hears it later, once. Raises Invalid or GatewayError."""
 
 
+class SignOn(Protocol):
+    """Single sign-on for people, as the passport knows it."""
+
+    def verifier(self, providers: tuple[str, ...]) -> Verifier:
+        """Of sessions of these providers."""
+
+    def way_in(self, ask: Ask) -> str | None:
+        """Where a person can sign in for what was asked; None: no person asks."""
+
+
 def items_of(line: Accept) -> frozenset[Item]:
     """What a line asks for, all together."""
     items = []
@@ -55,6 +68,8 @@ def items_of(line: Accept) -> frozenset[Item]:
         items.append(Item("certificate", line.certificate))
     if line.app_id is not None:
         items.append(Item("app_id", line.app_id))
+    if line.sign_in:
+        items.append(SESSION)
     return frozenset(items)
 
 

@@ -25,6 +25,8 @@ from gateway.model.identities import (
     Introspection,
     NamedBy,
     Oidc,
+    SignIn,
+    SignOn,
 )
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
@@ -120,6 +122,8 @@ __all__ = [
     "Rule",
     "ServerTls",
     "Service",
+    "SignIn",
+    "SignOn",
     "State",
     "Store",
     "Target",

@@ -41,6 +41,25 @@ class Dpop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """How people sign in at a provider by a browser: the gateway's client there, and the scopes beside `openid`."""
+
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ("profile", "email")
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignOn:
+    """Sessions and pages of single sign-on. Seconds; `pages` is a folder of templates."""
+
+    idle: float = 1800.0
+    life: float = 36_000.0
+    pages: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Oidc:
     """A token issuer. `algorithms` empty: the asymmetric ones that the provider publishes."""
 
@@ -50,6 +69,7 @@ class Oidc:
     algorithms: tuple[str, ...] = ()
     internal_url: str | None = None  # for back-channel fetches, in place of the issuer's URL
     ca: Path | None = None
+    sign_in: SignIn | None = None
     introspection: Introspection | None = None
     dpop: Dpop = Dpop()
     exchange: ClientCredentials | None = None  # as whom tokens are exchanged

@@ -94,6 +94,7 @@ class Accept:
     api_key: KeyPlace | None = None
     app_id: AppId | None = None
     certificate: str | None = None  # of whose issuing: a name in `Config.certificates`
+    sign_in: tuple[str, ...] = ()  # providers: a session of any of them
     anonymous: str | None = None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.destinations import Channel
 from gateway.model.clients import Address, ClientLimits, ClientTimeouts, Drain, Listener
-from gateway.model.identities import ClientCertificates, Oidc
+from gateway.model.identities import ClientCertificates, Oidc, SignOn
 from gateway.model.onward import IdentityTokens
 from gateway.model.plans import Account, Application, Plan
 from gateway.model.services import Service
@@ -61,6 +61,7 @@ class Config:
     client_certificate: str | None = None  # how those tell of their client's: client_cert or xfcc
     limits: ClientLimits = ClientLimits()
     timeouts: ClientTimeouts = ClientTimeouts()
+    sign_on: SignOn = SignOn()
     providers: Mapping[str, Oidc] = field(default_factory=dict)
     certificates: Mapping[str, ClientCertificates] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Signing on for people, in a browser."""
+"""Single sign-on for people in a browser: sessions, the way to a provider and back, the end of both."""

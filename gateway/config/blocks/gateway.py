@@ -14,6 +14,7 @@ from gateway.config.blocks.client_certificates import ClientCertificates
 from gateway.config.blocks.listen import Listener
 from gateway.config.blocks.onward import IdentityTokens
 from gateway.config.blocks.scalar import one_of
+from gateway.config.blocks.sign_on import SignIn, SignOn
 from gateway.config.blocks.store import Store
 from gateway.config.problems import Complaint
 from gateway.model import MAX_BODY, ClientLimits, ClientTimeouts
@@ -89,6 +90,8 @@ class Gateway(Block):
     """How long clients may take."""
     identity_tokens: IdentityTokens | None = None
     """The gateway's own tokens, for services that are told by one who asks."""
+    sign_on: SignOn = SignOn()
+    """Sessions and pages of people who sign in by a browser."""
 
     @model_validator(mode="after")
     def _told_by_somebody(self) -> Self:
@@ -147,6 +150,8 @@ class Oidc(Block):
     """A private CA's certificates."""
     exchange: ClientCredentials | None = None
     """As which client the gateway exchanges tokens for services."""
+    sign_in: SignIn | None = None
+    """The gateway's client there, for people who sign in by a browser."""
     introspection: Introspection | None = None
     """Asks the provider about tokens that do not tell all themselves."""
     dpop: Dpop = Dpop()

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
-from gateway.config.blocks.base import Block, Named, Some
+from gateway.config.blocks.base import Block, Named, OneOrSome, Some
 from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.limits import ServiceLimit
 from gateway.config.blocks.onward import READER, OnwardKeys
@@ -98,22 +98,20 @@ class AcceptLine(Block):
     """Where, beside app_id, it puts one of the application's keys."""
     certificate: of.Name | None = None
     """The name of those who issued the client's certificate."""
+    sign_in: OneOrSome[of.Name] | None = None
+    """Providers' names: people sign in at one of them, by a browser."""
     anonymous: of.Name | None = None
     """The application of those who come without any credential; alone in its line."""
 
-    later: ClassVar = {
-        "sign_in": "use jwt or api_key",
-    }
-
     @model_validator(mode="after")
     def _any(self) -> Self:
-        if not self._given("jwt", "api_key", "app_id", "app_key", "certificate", "anonymous"):
-            raise Complaint("names no credential (jwt api_key app_id certificate anonymous)")
+        if not self._given("jwt", "api_key", "app_id", "app_key", "certificate", "sign_in", "anonymous"):
+            raise Complaint("names no credential (jwt api_key app_id certificate sign_in anonymous)")
         if self.app_id is None and self.app_key is not None:
             raise Complaint("needs app_id: it is a key of the application that this names", at=("app_key",))
         if self.app_key is None and self.app_id is not None:
             raise Complaint("needs app_key, for applications that have keys", at=("app_id",))
-        if self.anonymous is not None and self._given("jwt", "api_key", "app_id", "certificate"):
+        if self.anonymous is not None and self._given("jwt", "api_key", "app_id", "certificate", "sign_in"):
             raise Complaint("is for those who come without credentials; give it a line of its own", at=("anonymous",))
         return self
 

@@ -16,6 +16,7 @@ from gateway.config.build.listen import listen
 from gateway.config.build.onward import check_onward, identity_tokens
 from gateway.config.build.plans import plan
 from gateway.config.build.services import services
+from gateway.config.build.sign_on import check_sign_in, sign_on
 from gateway.config.build.store import store
 from gateway.model import ClientTimeouts, Config, Drain
 
@@ -24,6 +25,7 @@ def build(file: File, context: Context) -> Config:
     """The configuration; `context` hears of everything that is wrong."""
     plans = whole_plans(file.plans, context)
     blocks = {name: whole.block for name, whole in plans.items()}
+    check_sign_in(file.services, file.identity, context)
     check_found(file, blocks, context)
     built = {name: plan(whole, file.services, context) for name, whole in plans.items()}
     check_readers(file.services, file.identity, context)
@@ -40,6 +42,7 @@ def build(file: File, context: Context) -> Config:
         client_certificate=file.gateway.client_certificate,
         limits=process.limits(file.gateway.limits),
         timeouts=ClientTimeouts(**file.gateway.timeouts.model_dump()),
+        sign_on=sign_on(file.gateway.sign_on, context),
         providers={
             name: process.provider(name, block.oidc, context)
             for name, block in file.identity.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway import model
 from gateway.config.blocks.gateway import ClientCredentials, Dpop, Gateway, Introspection, Limits, Oidc
+from gateway.config.blocks.sign_on import SignIn
 from gateway.config.build.context import Context, Where
 from gateway.config.problems import Complaint
 
@@ -67,6 +68,7 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         introspection=_introspection(block.introspection),
         dpop=_dpop(block.dpop),
         exchange=credentials(block.exchange),
+        sign_in=_sign_in(block.sign_in),
     )
 
 
@@ -74,6 +76,10 @@ def credentials(block: ClientCredentials | None) -> model.ClientCredentials | No
     if block is None:
         return None
     return model.ClientCredentials(client_id=block.client_id, client_secret=block.client_secret)
+
+
+def _sign_in(block: SignIn | None) -> model.SignIn | None:
+    return None if block is None else model.SignIn(**{**block.model_dump(), "scopes": tuple(block.scopes)})
 
 
 def _introspection(block: Introspection | None) -> model.Introspection | None:

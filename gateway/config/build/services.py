@@ -159,6 +159,7 @@ def _line(block: AcceptLine) -> model.Accept:
         api_key=block.place,
         app_id=block.app,
         certificate=block.certificate,
+        sign_in=tuple(block.sign_in or ()),
         anonymous=block.anonymous,
     )
 

@@ -1,0 +1,72 @@
+"""A session as a credential: its cookie, which browsers send by themselves, so that who asks must be looked at too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.identity.credentials import Ask
+from gateway.identity.refusals import Invalid
+from gateway.identity.verifier import SESSION, Answer, Presented
+from gateway.model import Identity
+from gateway.sso import cookies
+from gateway.sso.browser import SAFE_METHODS, navigates, same_origin, way_in
+from gateway.sso.keeper import Answer as Found
+from gateway.sso.keeper import Keeper, Known
+
+
+class SignInVerifier:
+    """Sessions at one service, of the providers that it names."""
+
+    def __init__(self, keeper: Keeper, providers: tuple[str, ...]) -> None:
+        self._keeper = keeper
+        self._providers = frozenset(providers)
+
+    def present(self, ask: Ask) -> Presented | None:
+        """A session that is known, or the cookie that is to be looked at."""
+        own = ask.own_cookies
+        if not own:
+            return None
+        name = cookies.session_name(ask.origin.decode("latin-1"))
+        if not cookies.given(own, name):
+            return None
+        values = cookies.read(own, name)
+        if len(values) != 1:
+            if len(values) > 1:
+                raise Invalid("credentials_ambiguous", "the session's cookie is given more than once")
+            raise Invalid("session_ended", "the session's cookie is not one")
+        if ask.method not in SAFE_METHODS and not same_origin(ask):
+            raise Invalid("cross_site", "a session does not count for what another site sends")
+        secret = values[0].encode()
+        known = self._keeper.recall(secret)
+        return Presented(SESSION, None if known is None else self._allowed(known), secret)
+
+    def verify(self, presented: Presented, _ask: Ask, done: Callable[[Answer], None]) -> Identity | None:
+        def looked(found: Found) -> None:
+            answer: Answer
+            try:
+                answer = self._allowed(found) if isinstance(found, Known) else found
+            except Invalid as error:
+                answer = error
+            done(answer)
+
+        self._keeper.look(presented.secret, looked)
+        return None
+
+    def _allowed(self, known: Known) -> Identity:
+        if known.provider not in self._providers:
+            raise Invalid("sign_in_elsewhere", "the session is of a provider that is not accepted here")
+        return known.identity
+
+
+class Door:
+    """What the passport asks: see `identity.verifier.SignOn`."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+
+    def verifier(self, providers: tuple[str, ...]) -> SignInVerifier:
+        return SignInVerifier(self._keeper, providers)
+
+    def way_in(self, ask: Ask) -> str | None:
+        """Where a person can sign in for what was asked; None: no person asks."""
+        return way_in(ask) if navigates(ask) else None
