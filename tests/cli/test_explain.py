@@ -23,6 +23,14 @@ def test_what_cannot_be_looked_at_is_told(gateway: Run, plans: Path) -> None:
     assert [step["code"] for step in steps if step["verdict"] == "refused"] == ["credentials_missing"]
 
 
+def test_what_no_listener_would_take(gateway: Run, plans: Path) -> None:
+    shown = gateway("explain", "plans", "-r", "GET /../x")
+    assert (shown.returncode, shown.stdout) == (
+        1,
+        "refused  request: the path climbs above its root (400 bad_request)\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
