@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from gateway.doctor.files import FILE_CHECKS
 from gateway.doctor.finding import Finding, ok, problem, warning
+from gateway.doctor.providers import Client, examine_providers
 from gateway.doctor.server import SERVER_CHECKS, Server, ServerCheck
 from gateway.doctor.targets import targets
 from gateway.model import Config
@@ -21,12 +22,15 @@ from gateway.store.topology import Topology
 from gateway.store.visit import visiting
 
 
-async def examine(config: Config, *, and_targets: bool = False) -> AsyncIterator[Finding]:
-    """What each check says, in turn. `and_targets`: services' targets are connected to as well."""
+async def examine(config: Config, *, and_targets: bool = False, client: Client | None = None) -> AsyncIterator[Finding]:
+    """What each check says, in turn. `and_targets`: services' targets are connected to as well; `client`: a token of
+    its own is tried."""
     for check in FILE_CHECKS:
         for finding in check(config):
             yield finding
     async for finding in examine_store(config):
+        yield finding
+    async for finding in examine_providers(config, client):
         yield finding
     if and_targets:
         for finding in await targets(config):

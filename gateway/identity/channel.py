@@ -92,6 +92,16 @@ class Channel:
             raise FetchFailed(f"the {name} {uri[:200]!r} is on another host than the issuer, which is not supported")
         return uri
 
+    async def date(self) -> str | None:
+        """What the provider says that the time is: an answer's Date field (RFC 9110 6.6.1). Raises FetchFailed."""
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                answer = await self._client.head(self._base + _DISCOVERY)
+        except (TimeoutError, httpx2.HTTPError, OSError) as error:
+            raise FetchFailed(f"{self._base}{_DISCOVERY}: {_cause(error)}") from error
+        stamp: str | None = answer.headers.get("date")
+        return stamp
+
     async def get(self, url: str) -> dict[str, Any]:
         """A JSON object. Raises FetchFailed."""
         answer = await self._ask("GET", url, {})
