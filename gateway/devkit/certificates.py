@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-SERVERS = ("orders", "stock")
+SERVERS = ("orders", "stock", "web")
 CLIENT = "gateway"
 LIFETIME = timedelta(days=30)
 MARGIN = timedelta(days=1)  # what is about to expire is not reused

@@ -18,7 +18,7 @@ from gateway.devkit.provider import MOBILE, SHOP
 from gateway.devkit.receiver import Receiver
 
 EXTRACT = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""
-TOLD = ("content-type", "www-authenticate", "retry-after", "ratelimit-policy", "ratelimit")
+TOLD = ("content-type", "location", "www-authenticate", "retry-after", "ratelimit-policy", "ratelimit")
 MOST = 150  # requests that the demonstration spends on reaching a limit
 ROOM = 2.0  # seconds of the current minute that it wants for that
 PATIENCE = 10.0  # seconds that an alert may take
@@ -34,6 +34,7 @@ class Stage:
     issuer: str
     orders: str
     stock: str
+    web: str
     alerts: str
     secrets: Mapping[str, str]
     key: str
@@ -67,6 +68,7 @@ class Demo:
         await self.by_token()
         await self.by_key()
         await self.anonymous()
+        await self.by_browser()
         await self.around_the_gateway()
         shop = await self.outside_the_plan()
         await self.over_the_limit(shop)
@@ -85,6 +87,14 @@ class Demo:
     async def anonymous(self) -> None:
         self._title("Without credentials")
         await self._get("/orders", None, expect=401)
+
+    async def by_browser(self) -> None:
+        """Only as far as a browser is not needed."""
+        self._title("A person with a browser is sent to sign in")
+        url = f"{self._stage.gateway}/web"
+        self._command(f"curl -i -H 'Accept: text/html' {url}")
+        self._show(await self._http.get(url, headers={"accept": "text/html"}), expect=302)
+        self._answer(f"Open {url} in a browser, and be Alice or Bob.")
 
     async def around_the_gateway(self) -> None:
         """Without the gateway's certificate, the service ends the connection."""
@@ -193,6 +203,7 @@ def introduce(out: Console, stage: Stage, seconds: float) -> None:
         ("provider", stage.issuer),
         ("orders", f"{stage.orders}  (mutual TLS)"),
         ("stock", f"{stage.stock}  (mutual TLS)"),
+        ("web", f"{stage.web}  (mutual TLS)"),
         ("alerts", stage.alerts),
     ):
         out.print(Text.assemble((f"{name:10}", "bold"), where), soft_wrap=True)
@@ -202,6 +213,7 @@ def introduce(out: Console, stage: Stage, seconds: float) -> None:
 def invite(out: Console, stage: Stage) -> None:
     """What to try next."""
     out.print(Text("\nEverything stays up; the commands above can be pasted into another terminal.", "bold"))
+    out.print(Text(f"Browser:   {stage.gateway}/web  (sign in as Alice or Bob)"), soft_wrap=True)
     out.print(Text(f"Metrics:   curl -s {stage.admin}/metrics"), soft_wrap=True)
     out.print(Text(f"The log:   tail -f {shlex.quote(str(stage.log))}"), soft_wrap=True)
     out.print("Tokens last 5 minutes; fetch a new one in the same way.")

@@ -20,16 +20,19 @@ from starlette.types import ASGIApp
 
 from gateway.devkit.certificates import Pair, ensure_certificates, server_context
 from gateway.devkit.demo import Demo, Stage, Unexpected, introduce, invite
+from gateway.devkit.people import People, WebClient, demo_people
 from gateway.devkit.process import GatewayFailed, gateway_running, tail
-from gateway.devkit.provider import REALM, Client, Provider, demo_clients
+from gateway.devkit.provider import REALM, WEB, Client, Provider, demo_clients
 from gateway.devkit.provider_app import provider_app
 from gateway.devkit.receiver import PATH as ALERTS_PATH
 from gateway.devkit.receiver import Receiver, make_secret
 from gateway.devkit.servers import HOST, CannotListen, listener, listener_near, port_of, serving
 from gateway.devkit.services import orders_app, stock_app
+from gateway.devkit.web import web_app
 from gateway.identity import api_keys
 
-LISTEN_PORT, ADMIN_PORT, PROVIDER_PORT, ORDERS_PORT, STOCK_PORT, ALERTS_PORT = 8080, 8081, 8180, 9443, 9444, 9080
+LISTEN_PORT, ADMIN_PORT, PROVIDER_PORT, ALERTS_PORT = 8080, 8081, 8180, 9080
+ORDERS_PORT, STOCK_PORT, WEB_PORT = 9443, 9444, 9445
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -108,9 +111,10 @@ async def _start(
     stage = Stage(
         gateway=f"http://{_reachable(listen)}",
         admin=f"http://{admin}",
-        issuer=await _start_provider(stack, clients),
+        issuer=await _start_provider(stack, clients, f"http://{_reachable(listen)}"),
         orders=await _start_service(stack, orders_app(), "orders", ORDERS_PORT, certificates),
         stock=await _start_service(stack, stock_app(), "stock", STOCK_PORT, certificates),
+        web=await _start_service(stack, web_app(), "web", WEB_PORT, certificates),
         alerts=await stack.enter_async_context(serving(receiver.app, listener_near(ALERTS_PORT))) + ALERTS_PATH,
         secrets={client.id: client.secret for client in clients},
         key=key.key,
@@ -119,15 +123,20 @@ async def _start(
     )
     environment = {"LISTEN": listen, "ADMIN": admin, "DATA": str(folder / "data"), "CERTS": str(certificates)}
     environment |= {"ISSUER": stage.issuer, "ORDERS_URL": stage.orders, "STOCK_URL": stage.stock}
+    environment |= {"WEB_URL": stage.web, "WEB_SECRET": stage.secrets[WEB]}
     environment |= {"ALERTS_URL": stage.alerts, "ALERTS_SECRET": secret, "SCANNER_KEY": key.digest}
     return stage, await stack.enter_async_context(gateway_running(plans, environment, stage.admin, stage.log))
 
 
-async def _start_provider(stack: contextlib.AsyncExitStack, clients: tuple[Client, ...]) -> str:
-    """Returns the issuer."""
+async def _start_provider(stack: contextlib.AsyncExitStack, clients: tuple[Client, ...], gateway: str) -> str:
+    """Returns the issuer. People sign in to what is at `gateway`, and at its other names on this machine."""
     sock = listener_near(PROVIDER_PORT)
     issuer = f"http://{HOST}:{port_of(sock)}/realms/{REALM}"
-    await stack.enter_async_context(serving(provider_app(Provider(issuer, clients)), sock))
+    provider = Provider(issuer, clients)
+    urls = (f"{gateway}/", f"{gateway.replace(HOST, 'localhost')}/")
+    web = WebClient(urls=urls, back_channel=f"{gateway}/.sso/keycloak/back-channel")
+    people = People(provider, [web], demo_people())
+    await stack.enter_async_context(serving(provider_app(provider, people), sock))
     return issuer
 
 

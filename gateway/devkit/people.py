@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from gateway.devkit.provider import DEFAULT_REALM_ROLES, Provider
+from gateway.devkit.provider import DEFAULT_REALM_ROLES, WEB, Provider
 
-WEB = "gateway-web"
 CODE_LIFE = 60.0  # seconds
 PUSHED_LIFE = 60.0
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"

@@ -17,6 +17,7 @@ AUDIENCE = "gateway"
 LIFESPAN = 300  # Keycloak's default, in seconds
 SCOPES = ("email", "profile")  # Keycloak's default client scopes that are told in the token
 
+WEB = "gateway-web"
 MOBILE = "mobile-app"
 SHOP = "shop-app"
 NO_AUDIENCE = "no-audience"
@@ -45,7 +46,7 @@ class Client:
 
 def demo_clients() -> tuple[Client, ...]:
     """The clients that the example plans know, with fresh secrets."""
-    return Client(id=MOBILE), Client(id=SHOP, roles=("customer",)), Client(id=NO_AUDIENCE, audience=())
+    return Client(id=MOBILE), Client(id=SHOP, roles=("customer",)), Client(id=NO_AUDIENCE, audience=()), Client(id=WEB)
 
 
 class Provider:

@@ -33,7 +33,8 @@ def environment(certificates: Path) -> dict[str, str]:
 def test_the_example_is_valid(certificates: Path) -> None:
     config = load(EXAMPLE, environment(certificates))
     assert config.data == ROOT / "data"
-    assert {name: service.path for name, service in config.services.items()} == {"orders": "/orders", "stock": "/stock"}
+    paths = {"orders": "/orders", "stock": "/stock", "web": "/web"}
+    assert {name: service.path for name, service in config.services.items()} == paths
     assert config.services["stock"].accept == (
         Accept(jwt="keycloak"),
         Accept(api_key=KeyPlace("header", "X-Api-Key")),
@@ -50,11 +51,17 @@ def test_the_example_takes_its_surroundings_from_variables(certificates: Path) -
         EXAMPLE,
         environment(certificates)
         | {"LISTEN": "127.0.0.1:1", "ADMIN": "127.0.0.1:2", "DATA": "/var/lib/gateway", "ISSUER": "http://sso.example"}
-        | {"ORDERS_URL": "https://o:3", "STOCK_URL": "https://s:4", "ALERTS_URL": "http://a:5/"},
+        | {
+            "ORDERS_URL": "https://o:3",
+            "STOCK_URL": "https://s:4",
+            "WEB_URL": "https://w:5",
+            "ALERTS_URL": "http://a:5/",
+        },
     )
     assert [address.port for address in (config.listen[0].address, config.admin)] == [1, 2]
     assert (str(config.data), config.providers["keycloak"].issuer) == ("/var/lib/gateway", "http://sso.example")
-    assert [str(service.upstream.targets[0]) for service in config.services.values()] == ["https://o:3", "https://s:4"]
+    targets = [str(service.upstream.targets[0]) for service in config.services.values()]
+    assert targets == ["https://o:3", "https://s:4", "https://w:5"]
     assert config.channels["ops"].to.url == "http://a:5/"
 
 

@@ -29,6 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_folder_holds_the_authority_and_three_pairs(certificates: Path) -> None:
     assert sorted(path.name for path in certificates.iterdir()) == [
         "ca.pem", "gateway.key", "gateway.pem", "orders.key", "orders.pem", "stock.key", "stock.pem",
+        "web.key", "web.pem",
     ]  # fmt: skip
 
 

@@ -129,3 +129,9 @@ def test_a_gateway_that_does_not_start_is_told_with_its_reasons(
     errors = capsys.readouterr().err
     assert "gateway dev: the gateway ended with exit code 1; it says:" in errors
     assert "broken.yaml:2:1" in errors
+
+
+def test_a_person_is_sent_to_sign_in(story: subprocess.CompletedProcess[str]) -> None:
+    assert "    HTTP/1.1 302 Found\n" in story.stdout
+    assert "    location: /.sso/login?to=/web\n" in story.stdout
+    assert re.search(r"Open http://127\.0\.0\.1:\d+/web in a browser, and be Alice or Bob\.", story.stdout)

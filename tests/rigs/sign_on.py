@@ -19,8 +19,8 @@ from rigs.proxy import echo
 
 from gateway.config import load
 from gateway.devkit.keys import KeyRing
-from gateway.devkit.people import WEB, People, WebClient, demo_people
-from gateway.devkit.provider import Client, Provider
+from gateway.devkit.people import People, WebClient, demo_people
+from gateway.devkit.provider import WEB, Client, Provider
 from gateway.devkit.provider_app import provider_app
 from gateway.devkit.servers import listener, port_of, serving
 from gateway.errors import Unavailable
