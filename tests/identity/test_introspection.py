@@ -129,29 +129,6 @@ async def test_all_tokens_may_be_asked_about(opened, issuer, service, ask, who, 
     assert len(issuer.asked) == 3
 
 
-TOLD: list[tuple[str, dict[str, Any], str]] = [
-    ("for another audience", {"aud": "account"}, "audience_wrong"),
-    ("without audience", {"aud": None}, "audience_missing"),
-    ("expired", {"exp": NOW - 60}, "token_expired"),
-    ("without exp", {"exp": None}, "token_malformed"),
-    ("not valid yet", {"nbf": NOW + 60}, "token_not_yet_valid"),
-    ("another issuer", {"iss": "https://evil.example/realms/demo"}, "issuer_wrong"),
-    ("a refresh token", {"typ": "Refresh"}, "token_type_wrong"),
-    ("a refresh token by its use", {"typ": None, "token_use": "refresh_token"}, "token_type_wrong"),
-    ("no access token at all", {"typ": None, "token_type": None}, "token_type_wrong"),
-    ("of a type that is none", {"token_type": ["Bearer"]}, "token_type_wrong"),
-    ("without subject", {"sub": None}, "subject_missing"),
-    ("a client that breaks lines", {"azp": "a\r\nb"}, "token_malformed"),
-]
-
-
-@pytest.mark.parametrize(("name", "claims", "code"), TOLD, ids=[row[0] for row in TOLD])
-async def test_an_active_token_is_held_to_the_same_rules(opened, service, ask, who, told, name, claims, code):
-    told(OPAQUE, **claims)
-    async with opened(introspection=ASKS) as passport:
-        assert await refused(passport, service, ask, who, OPAQUE) == code
-
-
 async def test_an_opaque_token_needs_no_issuer_but_who_tells_of_it(opened, issuer, service, ask, who, told):
     told(OPAQUE, iss=None, typ=None)
     async with opened(introspection=ASKS) as passport:

@@ -1,0 +1,26 @@
+"""Every case, by its class."""
+
+from __future__ import annotations
+
+from . import bindings, introspection, key_sets, tokens
+from .notation import Case
+
+CLASSES: dict[str, list[Case]] = {
+    "claims": tokens.CLAIMS,
+    "headers": tokens.HEADERS,
+    "octets": tokens.OCTETS,
+    "spellings": tokens.SPELLINGS,
+    "signatures": tokens.SIGNATURES,
+    "tokens": tokens.GOOD,
+    "proofs' claims": bindings.CLAIMS,
+    "proofs' headers": bindings.HEADERS,
+    "proofs' keys": bindings.KEYS,
+    "proofs' octets": bindings.OCTETS,
+    "schemes": bindings.SCHEMES,
+    "proofs": bindings.GOOD,
+    "told": introspection.TOLD,
+    "opaque": introspection.GARBAGE,
+    "opaque tokens": introspection.GOOD,
+    "keys": key_sets.KEYS,
+    "key sets": key_sets.GOOD,
+}
