@@ -1,6 +1,6 @@
 """What counting costs: `python benchmarks/ledger.py`, beside a script that is asked once for each request.
 
-Needs redis-server, or takes the embedded Valkey.
+Needs redis-server, or takes the bundled Valkey, as with `--valkey`.
 """
 
 import argparse
@@ -40,9 +40,9 @@ return 1
 
 
 @asynccontextmanager
-async def server() -> AsyncIterator[str]:
+async def server(bundled: bool = False) -> AsyncIterator[str]:
     """The URL of a server of our own, which keeps nothing."""
-    binary = shutil.which("redis-server") or server_binary()
+    binary = (None if bundled else shutil.which("redis-server")) or server_binary()
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/s"
         command = [binary, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
@@ -203,8 +203,16 @@ async def memory(url: str, applications: int) -> tuple[float, float]:
     return grown / applications / len(PERIODS), used / applications * 1e6
 
 
-async def main(requests: int, applications: int) -> None:
-    async with server() as url:
+def about(url: str) -> str:
+    """Which server it is, and what it takes memory from: of that depends what a counter costs."""
+    info = Redis.from_url(url).info()
+    name = info.get("server_name", "redis")
+    return f"{name} {info.get(f'{name}_version', info['redis_version'])}, {info['mem_allocator']}"
+
+
+async def main(requests: int, applications: int, bundled: bool) -> None:
+    async with server(bundled) as url:
+        print(about(url))
         print("a decision with units in hand, µs of CPU:")
         for limits in (1, 2, 4):
             print(f"  {limits} limits  {await decisions(url, limits):6.2f}")
@@ -223,5 +231,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--applications", type=int, default=1_000_000)
+    parser.add_argument("--valkey", action="store_true", help="measure the bundled Valkey")
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.requests, arguments.applications))
+    asyncio.run(main(arguments.requests, arguments.applications, arguments.valkey))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rigs.clusters import ClusterRig
 from rigs.gateway import Gateway
-from rigs.load import rush
+from rigs.rush import Rush
 from rigs.sentinels import NAME, SentinelRig
 from rigs.stage import ORDERS, Stage
 from rigs.waiting import until
@@ -28,17 +28,19 @@ applications:
 """
 
 
-async def spend(running: list[Gateway], token: str, hurt: Callable[[], object]) -> Counter[int]:
+async def spend(running: list[Gateway], token: str, what: str, hurt: Callable[[], object]) -> Counter[int]:
     """Requests without a pause, while the store is hurt, until all that get an answer are over the limit."""
-    statuses = await rush(running, token, 400)
+    rushes = [await Rush(running, token, 400, connections=20).end()]
     hurting = asyncio.create_task(asyncio.to_thread(hurt))
     for _ in range(100):
-        some = await rush(running, token, 200, connections=20)
-        statuses += some
-        if hurting.done() and set(some) == {429}:
+        rushes.append(await Rush(running, token, 200, connections=20).end())
+        if hurting.done() and set(rushes[-1].statuses) == {429}:
             break
         await asyncio.sleep(0.1)
     await hurting
+    statuses = sum((rush.statuses for rush in rushes), Counter())
+    longest = max(wait for rush in rushes for wait in rush.waits)
+    print(f"\n{what}: admitted {statuses[200]} of {LIMIT}; {dict(statuses)}, longest wait {longest * 1000:.0f} ms")
     return statuses
 
 
@@ -57,7 +59,7 @@ async def test_behind_sentinels_the_limit_holds_when_the_primary_dies(stage: Sta
             rig.reunite()
 
         async with stage.gateways(2, tmp_path, ORDERS, PLANS, STORE_KEYS=keys, STORE_TIMEOUT="500ms") as running:
-            statuses = await spend(running, stage.token(), hurt)
+            statuses = await spend(running, stage.token(), "a primary behind Sentinels dies", hurt)
             assert LIMIT * 0.9 < statuses[200] <= LIMIT
             await all_well(running)
     finally:
@@ -80,7 +82,7 @@ async def test_in_a_cluster_the_limit_holds_when_a_primary_dies_and_a_slot_moves
             rig.await_serving()
 
         async with stage.gateways(2, tmp_path, ORDERS, PLANS, STORE_KEYS=keys, STORE_TIMEOUT="500ms") as running:
-            statuses = await spend(running, stage.token(), hurt)
+            statuses = await spend(running, stage.token(), "a slot of a cluster moves, its primary dies", hurt)
             assert LIMIT * 0.9 < statuses[200] <= LIMIT
             await all_well(running)
     finally:

@@ -8,7 +8,7 @@ import random
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -284,16 +284,17 @@ async def test_marks_outlive_a_kill_of_the_embedded_store(tmp_path: Path) -> Non
     embedded.stop()
 
 
-async def test_they_go_with_their_slot_and_through_a_failover(cluster: ClusterRig) -> None:
-    store = cluster.store(prefix=next(prefixes))
-    async with marks(store) as one, marks(store) as other:
-        await one.set("revoked", "a")
-        cluster.fail_over(cluster.owner("~marks"))
-        await until(other.look)
-        assert known(other) == {("revoked", "a"): ""}
-        await other.set("revoked", "b")
-        await one.look()
-        assert len(known(one)) == 2
+async def test_they_go_through_a_failover_of_a_cluster(tmp_path: Path) -> None:
+    with closing(ClusterRig(tmp_path, replicas=1)) as cluster:
+        store = cluster.start().store()
+        async with marks(store) as one, marks(store) as other:
+            await one.set("revoked", "a")
+            cluster.fail_over(cluster.owner("~marks"))
+            await until(other.look)
+            assert known(other) == {("revoked", "a"): ""}
+            await other.set("revoked", "b")
+            await one.look()
+            assert len(known(one)) == 2
 
 
 # --- in a gateway

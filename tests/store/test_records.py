@@ -29,25 +29,40 @@ KINDS = [
 SOON = 0.05  # seconds of a life that ends in the test
 
 
+@pytest.fixture(scope="module")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentinelRig]:
+    rig = SentinelRig(tmp_path_factory.mktemp("sentinel"))
+    try:
+        yield rig.start()
+    finally:
+        rig.close()
+
+
+@pytest.fixture(scope="module")
+def primaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterRig]:
+    rig = ClusterRig(tmp_path_factory.mktemp("cluster"), kind="valkey", replicas=1)
+    try:
+        yield rig.start()
+    finally:
+        rig.close()
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A store of each kind."""
-    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
-    match kind:
+    match request.param:
         case "memory":
             yield Store(kind="memory")
         case "embedded":
-            embedded = EmbeddedStore(folder)
+            embedded = EmbeddedStore(tmp_path_factory.mktemp("embedded"))
             yield Store(kind="embedded", url=embedded.start())
             embedded.stop()
-        case "sentinel" | "cluster":
-            rig = SentinelRig(folder) if kind == "sentinel" else ClusterRig(folder, kind="valkey", replicas=1)
-            try:
-                yield rig.start().store()
-            finally:
-                rig.close()
-        case _:
-            server = Server(binary_of(kind), folder).start()
+        case "sentinel":
+            yield request.getfixturevalue("sentinels").store()
+        case "cluster":
+            yield request.getfixturevalue("primaries").store()
+        case kind:
+            server = Server(binary_of(kind), tmp_path_factory.mktemp(kind)).start()
             yield Store(kind="url", url=server.url)
             server.close()
 
@@ -268,20 +283,20 @@ async def test_what_is_forbidden_is_told(forgetful: Server) -> None:
 
 
 @pytest.mark.redis
-async def test_records_are_found_after_a_failover_and_where_their_slot_has_moved(cluster: ClusterRig) -> None:
-    async with records(cluster.store(prefix=next(prefixes))) as shared:
+async def test_records_are_found_after_a_failover_and_where_their_slot_has_moved(primaries: ClusterRig) -> None:
+    async with records(primaries.store(prefix=next(prefixes))) as shared:
         await shared.put("session", "mobile", b"1", 60)
-        cluster.fail_over(cluster.owner("mobile"))
+        primaries.fail_over(primaries.owner("mobile"))
         assert await shared.get("session", "mobile") == b"1"
-        owner = cluster.owner("mobile")
-        other = next(server for server in cluster.servers if server.is_primary() and server is not owner)
-        cluster.move_slot(slot("mobile"), other)
+        owner = primaries.owner("mobile")
+        other = next(server for server in primaries.servers if server.is_primary() and server is not owner)
+        primaries.move_slot(slot("mobile"), other)
         assert await shared.take("session", "mobile") == b"1"
 
 
 @pytest.mark.redis
-async def test_a_failover_behind_sentinels_loses_no_record(watched: SentinelRig) -> None:
-    async with records(watched.store(prefix=next(prefixes)), patience=20) as shared:
+async def test_a_failover_behind_sentinels_loses_no_record(sentinels: SentinelRig) -> None:
+    async with records(sentinels.store(prefix=next(prefixes)), patience=20) as shared:
         await shared.put("session", "a", b"1", 60)
-        watched.kill_primary()
+        sentinels.kill_primary()
         assert await shared.get("session", "a") == b"1"
