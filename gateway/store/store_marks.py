@@ -32,8 +32,9 @@ class Seen(NamedTuple):
 
 
 class Told(NamedTuple):
-    """An answer: how far it goes, whether it is all that there is, and the marks."""
+    """An answer: of which run of the server, how far it goes, whether it is all that there is, and the marks."""
 
+    run: str
     seen: Seen
     whole: bool
     rows: list[Row]
@@ -72,7 +73,12 @@ class StoreMarks(Marks):
     async def look(self) -> bool:
         """Ask for changes; whether the store answered."""
         try:
-            await self._lines.at(keys.MARKS, self._look)
+            told = await self._lines.at(keys.MARKS, self._read)
+            untold = self._untold(told) if told.whole else []
+            self.apply(told.rows)
+            self.known = True
+            await self._tell(untold)
+            self.seen, self._run = told.seen, told.run
         except StoreError as error:
             log.debug("the marks cannot be read: %s", error)
             return False
@@ -104,14 +110,11 @@ class StoreMarks(Marks):
             words += (row.field.encode("utf-8", "surrogatepass"), row.stamp or "", end, row.text())
         return (3, self._facts, self._order, self._ends, self.seen.version, MOST, *words)
 
-    async def _look(self, line: Line) -> None:
+    async def _read(self, line: Line) -> Told:
         told = await self._ask(line, compare=line.run != self._run)
         if not told.whole and self.seen.version and told.seen.life != self.seen.life:  # it has begun anew, unseen
             told = await self._ask(line, compare=True)
-        if told.whole:
-            await self._reconcile(line, told)
-        self.apply(told.rows)
-        self.seen, self._run, self.known = told.seen, line.run, True
+        return told
 
     async def _ask(self, line: Line, *, compare: bool) -> Told:
         """What has changed; with `compare` all, unless it is surely as it was."""
@@ -120,20 +123,25 @@ class StoreMarks(Marks):
         version, life = map(int, head.split())
         rows = [row for row in map(parsed, pairs[::2], pairs[1::2]) if row is not None]
         self.rubbish = len(pairs) // 2 - len(rows)
-        return Told(Seen(version, life, number), bool(whole), rows)
+        return Told(line.run, Seen(version, life, number), bool(whole), rows)
 
-    async def _reconcile(self, line: Line, told: Told) -> None:
-        """Tell what the store has forgotten. What it lacks for a day, having lost nothing, was cleared meanwhile."""
+    def _untold(self, told: Told) -> list[Row]:
+        """What the store has forgotten. What it lacks for a day, having lost nothing, was cleared meanwhile."""
         now = self._clock()
         lost = told.seen.life != self.seen.life or told.seen.version < self.seen.version
         there = {(row.kind, row.name): row.stamp for row in told.rows}
         lacking = [row for where, row in self.rows.items() if there.get(where, 0) < row.stamp and not row.ended(now)]
         untold = [row for row in lacking if lost or row.stamp > (now - DAY) * MICRO]
         self.forget(set(lacking) - set(untold))
-        if untold:
-            log.warning("the store has forgotten %d marks: it is told them again", len(untold))
-        for start in range(0, len(untold), CHUNK):
-            await line.write_by(WRITE, self._call(untold[start : start + CHUNK]))
+        return untold
+
+    async def _tell(self, rows: Sequence[Row]) -> None:
+        """What fails is told at the next look."""
+        if rows:
+            log.warning("the store has forgotten %d marks: it is told them again", len(rows))
+        for start in range(0, len(rows), CHUNK):
+            call = self._call(rows[start : start + CHUNK])
+            await self._lines.at(keys.MARKS, lambda line, call=call: line.write_by(WRITE, call))  # type: ignore[misc]
 
 
 def parsed(field: bytes, packed: bytes | None) -> Row | None:
