@@ -2,7 +2,9 @@
 
 States: no keys yet (requests are told 503) → keys → keys while the provider is away (the last good set stays).
 One fetch is under way at a time, and all who wait share it. Tokens can cause REFETCHES at once and then one per
-REFETCH_SECONDS, whatever they name, so that nobody can turn the gateway against the provider.
+REFETCH_SECONDS, whatever they name, so that nobody can turn the gateway against the provider; and of these one address
+only one per REFETCH_SECONDS, so that nobody by himself keeps a new key from being found. Whose token could not be asked
+for through the fault of others is told that nobody can say (503), and not that it is bad.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from gateway.http.peer import client_of
 from gateway.identity.channel import FetchFailed
 from gateway.identity.keys import KeySet
 
@@ -23,6 +26,7 @@ REFETCH_SECONDS = 30.0
 UNKNOWN_SECONDS = 60.0  # an unknown `kid` is not asked for again before
 UNKNOWN_KIDS = 1_000
 WAITERS = 1_000
+ADDRESSES = 1_000  # that have lately caused a fetch; more than can have, by REFETCH_SECONDS
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -62,6 +66,7 @@ class KeyRing:
         self._unknown: dict[str, float] = {}  # kid → when it may be asked for again
         self._budget = float(REFETCHES)
         self._budget_at = clock()
+        self._spent: dict[str, float] = {}  # address → when it may cause a fetch again
 
     def __repr__(self) -> str:
         counts = f"{len(self.keys)} keys, {len(self._waiting)} waiting, {len(self._unknown)} unknown"
@@ -80,26 +85,40 @@ class KeyRing:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def settles(self, kid: str | None) -> bool:
-        """Whether a `kid` that is not here is nowhere: the last answer was good, and no newer one is under way."""
+    def settles(self, kid: str | None, peer: str) -> bool:
+        """Whether a `kid` that is not here is nowhere: it was asked for lately; or the last answer was good, and no newer
+        one is under way because of this address itself."""
         if self.keys.knows(kid):
             return True
-        asked = kid is not None and self._clock() < self._unknown.get(kid, 0)
-        return asked or (self._failure is None and self._flight is None)
+        now = self._clock()
+        if kid is not None and now < self._unknown.get(kid, 0):
+            return True
+        return self._failure is None and self._flight is None and now < self._spent.get(client_of(peer), 0)
 
     def problem(self) -> str | None:
         """Why no token can be verified; None: all is well, or the last good keys serve."""
         return None if self.keys else f"no keys yet: {self._failure}"
 
-    def refetch(self, kid: str, done: Callable[[], None]) -> bool:
-        """Ask the provider again because a token names `kid`. True: `done` hears the end, once; False: not now."""
+    def refetch(self, kid: str, peer: str, done: Callable[[], None]) -> bool:
+        """Ask the provider again because a token from an address names `kid`. True: `done` hears the end, once; False:
+        not now."""
         now = self._clock()
         if now < self._unknown.get(kid, 0) or len(self._waiting) >= WAITERS:
             return False
-        if self._flight is None and not self._permitted(now):
+        if self._flight is None and not self._may_cause(client_of(peer), now):
             return False
         self._waiting.append((kid, done))
         self._fly(self._source.refetch)
+        return True
+
+    def _may_cause(self, client: str, now: float) -> bool:
+        """Whether this address may have a fetch made; it then has had it."""
+        if 0 < self._spent.get(client, 0) - now <= REFETCH_SECONDS or not self._permitted(now):
+            return False
+        self._spent.pop(client, None)
+        while len(self._spent) >= ADDRESSES:
+            del self._spent[next(iter(self._spent))]
+        self._spent[client] = now + REFETCH_SECONDS
         return True
 
     def _permitted(self, now: float) -> bool:

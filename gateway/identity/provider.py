@@ -21,6 +21,7 @@ from gateway.identity.revocations import Marks, require_valid
 from gateway.identity.token import Token
 from gateway.model import ASYMMETRIC, Identity, Oidc
 
+HIMSELF = "provider"  # stands for an address where the provider itself brings a token
 OPAQUE, LIGHTWEIGHT, EVERY = "opaque", "lightweight", "all"  # which tokens a provider is asked about
 
 Answer = Identity | Invalid | Unavailable
@@ -102,9 +103,9 @@ class Provider:
             raise Unavailable("the provider's keys are not known", code="identity_unavailable", retry_after=RETRY_AFTER)
         self._ring.keys.verify(token)
 
-    def verify(self, token: Token | None, text: bytes, digest: bytes, done: Done) -> Identity | None:
-        """Who the token proves; None: `done` hears it later, once. Raises InvalidToken or Unavailable. `token` is None
-        for an opaque one.
+    def verify(self, token: Token | None, text: bytes, digest: bytes, peer: str, done: Done) -> Identity | None:
+        """Who the token of an address proves; None: `done` hears it later, once. Raises InvalidToken or Unavailable.
+        `token` is None for an opaque one.
 
         The cheap checks come first, so that a token which could never pass costs no signature and no fetch.
         """
@@ -115,9 +116,9 @@ class Provider:
             raise InvalidToken("algorithm_refused", "the token's algorithm is not accepted")
         asks = self._asks_about(token)
         check(token, self._rules, self._clock(), whole=not asks)
-        if self._asks_again(token, lambda: self._go_on(token, text, digest, done)):
+        if self._asks_again(token, peer, lambda: self._go_on(token, text, digest, peer, done)):
             return None
-        return self._verified(token, text, digest, done)
+        return self._verified(token, text, digest, peer, done)
 
     def _asks_about(self, token: Token) -> bool:
         """Whether its provider has to tell the rest."""
@@ -129,33 +130,33 @@ class Provider:
         if token.algorithm not in self._algorithms:
             raise InvalidToken("algorithm_refused", "the token's algorithm is not accepted")
         asked = asyncio.Event()
-        if self._asks_again(token, asked.set):
+        if self._asks_again(token, HIMSELF, asked.set):
             await asked.wait()
-        self._keys(token).verify(token)
+        self._keys(token, HIMSELF).verify(token)
 
-    def _keys(self, token: Token) -> KeySet:
+    def _keys(self, token: Token, peer: str) -> KeySet:
         """Those that settle whether the token verifies; raises Unavailable."""
         keys = self._ring.keys
-        if not keys or not self._ring.settles(token.kid):
+        if not keys or not self._ring.settles(token.kid, peer):
             detail = "tokens cannot be verified at the moment"
             raise Unavailable(detail, code="identity_unavailable", retry_after=RETRY_AFTER)
         return keys
 
-    def _asks_again(self, token: Token, done: Callable[[], None]) -> bool:
+    def _asks_again(self, token: Token, peer: str, done: Callable[[], None]) -> bool:
         keys, kid = self._ring.keys, token.kid
-        return bool(keys) and kid is not None and not keys.knows(kid) and self._ring.refetch(kid, done)
+        return bool(keys) and kid is not None and not keys.knows(kid) and self._ring.refetch(kid, peer, done)
 
-    def _go_on(self, token: Token, text: bytes, digest: bytes, done: Done) -> None:
+    def _go_on(self, token: Token, text: bytes, digest: bytes, peer: str, done: Done) -> None:
         try:
-            identity = self._verified(token, text, digest, done)
+            identity = self._verified(token, text, digest, peer, done)
         except (Invalid, Unavailable) as error:
             done(error)
         else:
             if identity is not None:
                 done(identity)
 
-    def _verified(self, token: Token, text: bytes, digest: bytes, done: Done) -> Identity | None:
-        key = self._keys(token).verify(token)
+    def _verified(self, token: Token, text: bytes, digest: bytes, peer: str, done: Done) -> Identity | None:
+        key = self._keys(token, peer).verify(token)
         if self._asks_about(token):
             self._ask(token, text, digest, key, done)
             return None

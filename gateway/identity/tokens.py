@@ -93,7 +93,7 @@ class TokenVerifier:
 
         identity = secret.known
         if identity is None:
-            identity = secret.provider.verify(secret.token, secret.shown.text, secret.digest, verified)
+            identity = secret.provider.verify(secret.token, secret.shown.text, secret.digest, ask.peer, verified)
         return None if identity is None else self._possession.check(identity, secret.shown, ask, done)
 
     def _issuer(self, token: Token) -> tuple[Provider, Item]:

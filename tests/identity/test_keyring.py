@@ -7,10 +7,13 @@ import logging
 
 import pytest
 
+from gateway.identity import keyring
 from gateway.identity.channel import FetchFailed
 from gateway.identity.keyring import UNKNOWN_KIDS, WAITERS, KeyRing
 from gateway.identity.keys import KeySet, key_set
 from gateway.model import ASYMMETRIC
+
+HERE = "192.0.2.200"
 
 
 class Memory:
@@ -50,13 +53,13 @@ async def settle() -> None:
 
 async def test_waiters_and_unknown_keys_are_bounded(ring, clock):
     heard: list[int] = []
-    taken = [ring.refetch(f"x{number}", lambda number=number: heard.append(number)) for number in range(5000)]
+    taken = [ring.refetch(f"x{number}", HERE, lambda number=number: heard.append(number)) for number in range(5000)]
     assert taken.count(True) == WAITERS
     assert repr(ring) == f"<KeyRing keycloak: 1 keys, {WAITERS} waiting, 0 unknown, fresh>"
     await settle()
     assert heard == list(range(WAITERS))
     clock.now += 30
-    assert ring.refetch("one more", print)
+    assert ring.refetch("one more", HERE, print)
     await settle()
     assert repr(ring) == f"<KeyRing keycloak: 1 keys, 0 waiting, {UNKNOWN_KIDS} unknown, fresh>"
 
@@ -64,12 +67,12 @@ async def test_waiters_and_unknown_keys_are_bounded(ring, clock):
 async def test_two_fetches_at_once_then_one_each_half_minute(ring, source, clock):
     answers = []
     for number in range(4):
-        answers.append(ring.refetch(f"x{number}", int))
+        answers.append(ring.refetch(f"x{number}", f"192.0.2.{number}", int))
         await settle()
     clock.now += 29
-    answers.append(ring.refetch("y", int))
+    answers.append(ring.refetch("y", HERE, int))
     clock.now += 2
-    answers.append(ring.refetch("z", int))
+    answers.append(ring.refetch("z", HERE, int))
     await settle()
     assert answers == [True, True, False, False, False, True]
     assert source.asked == 1 + 3
@@ -78,7 +81,7 @@ async def test_two_fetches_at_once_then_one_each_half_minute(ring, source, clock
 async def test_a_clock_set_back_gives_no_fetches_away(ring, source, clock):
     for number in range(10):
         clock.now -= 3600
-        ring.refetch(f"x{number}", int)
+        ring.refetch(f"x{number}", f"192.0.2.{number}", int)
         await settle()
     assert source.asked == 1 + 2
 
@@ -103,7 +106,44 @@ async def test_the_log_tells_a_failure_once(ring, source, naps, caplog):
 async def test_a_waiters_fault_reaches_no_other(ring, caplog):
     heard: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: heard.append(str(context["exception"])))
-    ring.refetch("x", lambda: 1 // 0)
-    ring.refetch("y", lambda: heard.append("y"))
+    ring.refetch("x", HERE, lambda: 1 // 0)
+    ring.refetch("y", HERE, lambda: heard.append("y"))
     await settle()
     assert heard == ["integer division or modulo by zero", "y"]
+
+
+async def test_one_address_keeps_no_other_from_finding_a_new_key(ring, source, clock, privates, jwk):
+    assert ring.refetch("x1", HERE, int)
+    await settle()
+    for number in range(10_000):
+        assert not ring.refetch(f"y{number}", HERE, int)
+        assert ring.settles(f"y{number}", HERE)  # there is no such key as far as this address may know
+    source.keys = key_set({"keys": [jwk(privates["ES256"], kid="new", alg="ES256")]}, ASYMMETRIC)
+    assert not ring.settles("new", "192.0.2.7")
+    assert ring.refetch("new", "192.0.2.7", int)
+    await settle()
+    assert ring.keys.knows("new")
+    assert source.asked == 1 + 2
+
+
+async def test_whose_token_could_not_be_asked_for_is_not_told_that_it_is_bad(ring, source, clock):
+    """Other addresses have used up what may be asked."""
+    for number in range(2):
+        assert ring.refetch(f"x{number}", f"192.0.2.{number}", int)
+        await settle()
+    assert not ring.refetch("new", HERE, int)
+    assert not ring.settles("new", HERE)
+    assert ring.settles("x0", HERE)
+    clock.now += 30
+    assert ring.refetch("new", HERE, int)
+    await settle()
+    assert ring.settles("new", HERE)
+
+
+async def test_addresses_that_are_remembered_are_bounded(ring, clock, monkeypatch):
+    monkeypatch.setattr(keyring, "ADDRESSES", 3)
+    for number in range(10):
+        clock.now += 30
+        assert ring.refetch(f"x{number}", f"192.0.2.{number}", int)
+        await settle()
+    assert len(ring._spent) == 3
