@@ -86,8 +86,8 @@ class KeyRing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def settles(self, kid: str | None, peer: str) -> bool:
-        """Whether a `kid` that is not here is nowhere: it was asked for lately; or the last answer was good, and no newer
-        one is under way because of this address itself."""
+        """Whether a `kid` that is not here is nowhere: it was asked for lately; or the last answer was good, and that
+        no newer one is under way is because of this address itself."""
         if self.keys.knows(kid):
             return True
         now = self._clock()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from sys import intern
 from typing import Any, NamedTuple, NoReturn
 
 from gateway.identity.refusals import InvalidToken
@@ -121,7 +122,7 @@ def _children(value: object) -> list[object]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
+    members = {intern(name): value for name, value in pairs}  # tokens that are remembered share their names
     if len(members) != len(pairs):
         raise ValueError("a name is given twice")
     return members
