@@ -110,15 +110,30 @@ class Gate:
         if claim is None:
             return Admission(route, identity, subscription, None, route.page)
 
-        def counted(outcome: Outcome) -> Admission | None:
-            if degrades(outcome):
-                return self._degrade(ask, route, identity, subscription, outcome, done)
-            if outcome.verdict is Verdict.REFUSED:
-                self._refused(ask, route, identity, subscription, outcome)
-            return conclude(route, identity, subscription, outcome)
+        def hear(outcome: Outcome) -> None:
+            try:
+                admission = self._conclude(ask, route, identity, subscription, outcome, done)
+            except GatewayError as error:
+                done(error)
+            else:
+                if admission is not None:
+                    done(admission)
 
-        outcome = self._ledger.consume(claim, handed(counted, done))
-        return None if outcome is None else counted(outcome)
+        outcome = self._ledger.consume(claim, hear)
+        if outcome is None:
+            return None
+        if outcome.verdict is Verdict.GRANTED:  # as `_conclude`, without a call
+            return Admission(route, identity, subscription, outcome)
+        return self._conclude(ask, route, identity, subscription, outcome, done)
+
+    def _conclude(
+        self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, outcome: Outcome, done: Done
+    ) -> Admission | None:
+        if degrades(outcome):
+            return self._degrade(ask, route, identity, subscription, outcome, done)
+        if outcome.verdict is Verdict.REFUSED:
+            self._refused(ask, route, identity, subscription, outcome)
+        return conclude(route, identity, subscription, outcome)
 
     def _refused(
         self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, outcome: Outcome
@@ -144,8 +159,16 @@ class Gate:
                 self._refused(ask, route, identity, subscription, rest)
             return degraded(route, identity, subscription, first, rest)
 
+        def hear(rest: Outcome) -> None:
+            try:
+                admission = counted(rest)
+            except GatewayError as error:
+                done(error)
+            else:
+                done(admission)
+
         rest = subscription.rest
-        outcome = UNCOUNTED if rest is None else self._ledger.consume(rest, handed(counted, done))
+        outcome = UNCOUNTED if rest is None else self._ledger.consume(rest, hear)
         return None if outcome is None else counted(outcome)
 
     def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
@@ -191,18 +214,3 @@ class Gate:
         except GatewayError as error:
             error.application, error.plan = application.name, plan.name
             raise
-
-
-def handed(make: Callable[[Outcome], Admission | None], done: Done) -> Callable[[Outcome], None]:
-    """For a ledger that answers later: `done` hears what `make` makes of it, unless that is yet to come."""
-
-    def hear(outcome: Outcome) -> None:
-        try:
-            admission = make(outcome)
-        except GatewayError as error:
-            done(error)
-        else:
-            if admission is not None:
-                done(admission)
-
-    return hear
