@@ -11,7 +11,7 @@ from gateway.http.host import parse_host
 from gateway.http.path import normalise
 from gateway.identity.passport import Passport
 from gateway.model import Config, Service
-from gateway.proxy.pages import Page
+from gateway.proxy.pages import MAX_BODY, Page
 from gateway.routing.router import Router
 from gateway.sso.app import Offers, SignOnApp
 from gateway.sso.browser import PREFIX
@@ -22,7 +22,11 @@ from gateway.sso.pages import Look
 from gateway.sso.renewal import Renewal
 from gateway.sso.sessions import Sessions
 from gateway.sso.verifier import Door
+from gateway.sso.way import Way
 from gateway.store.shared import Shared
+
+Clock = Callable[[], float]  # Unix seconds
+LARGEST_FORM = 768 * 1024  # bytes: a SAML response of the largest size, in base64, escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def people_of(service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for line in service.accept for name in line.sign_in))
 
 
-def build_sign_on(config: Config, shared: Shared, clock: Callable[[], float] = time.time) -> SignOn | None:
+def build_sign_on(config: Config, shared: Shared, clock: Clock = time.time) -> SignOn | None:
     """None where no service has people sign in. Raises OSError for pages that cannot be read."""
     if not any(people_of(service) for service in config.services.values()):
         return None
@@ -55,18 +59,27 @@ def sign_on_pages(
     sign_on: SignOn,
     passport: Passport,
     router: Router,
-    clock: Callable[[], float] = time.time,
+    clock: Clock = time.time,
 ) -> list[Page]:
     """The pages, on the hosts of the services that have people sign in."""
     services = [service for service in config.services.values() if people_of(service)]
     for name in dict.fromkeys(name for service in services for name in people_of(service)):
-        oidc = config.providers[name]
-        if oidc.sign_in is not None:
-            sign_on.app.ways[name] = OidcWay(oidc, oidc.sign_in, passport.provider(name), sign_on.desk, clock)
+        sign_on.app.ways[name] = _way(name, config, sign_on, passport, clock)
     sign_on.app.ready(offers_of(services, router))
     hosts = {host for service in services for host in service.hosts}
     anywhere = not all(service.hosts for service in services)
-    return [Page("sso", sign_on.app, path=PREFIX, hosts=() if anywhere else sorted(hosts))]
+    largest = LARGEST_FORM if any(name in config.saml for name in sign_on.app.ways) else MAX_BODY
+    return [Page("sso", sign_on.app, path=PREFIX, hosts=() if anywhere else sorted(hosts), max_body=largest)]
+
+
+def _way(name: str, config: Config, sign_on: SignOn, passport: Passport, clock: Clock) -> Way:
+    if name in config.saml:
+        from gateway.sso.saml.way import SamlWay  # its libraries are an extra
+
+        return SamlWay(config.saml[name], sign_on.desk, clock)
+    oidc = config.providers[name]
+    assert oidc.sign_in is not None  # the plans were checked
+    return OidcWay(oidc, oidc.sign_in, passport.provider(name), sign_on.desk, clock)
 
 
 def offers_of(services: list[Service], router: Router) -> Offers:

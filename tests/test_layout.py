@@ -34,7 +34,7 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "http": {"model", "errors"},
     "revocations": set(),
     "gate": {"model", "errors"},
-    "config": CORE | {"routing", "revocations"},  # what a pattern is, and a list of certificates
+    "config": CORE | {"routing", "revocations", "sso"},  # what a pattern is, a list of certificates, SAML metadata
     "routing": CORE,
     "identity": CORE | {"revocations"},
     "policies": CORE,

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gateway.config.problems import Complaint
 from gateway.revocations import is_signed_by, revocation_lists
 
+LEAST_RSA = 2048  # bits (NIST SP 800-131A)
 SKEW = timedelta(minutes=5)  # by which the clocks of those who issue certificates may be ahead
 
 
@@ -25,6 +27,7 @@ class CertificateFiles:
     def __init__(self) -> None:
         self.check_authority = cache(_check_authority)
         self.check_certificate = cache(_check_certificate)
+        self.check_rsa = cache(_check_rsa)
         self.check_server = cache(_check_server)
         self.check_named = cache(_check_named)
         self.check_key = cache(_check_key)
@@ -52,6 +55,15 @@ def _check_server(path: Path) -> None:
         raise _unusable(path, f"it expired on {certificate.not_valid_after_utc:%Y-%m-%d}")
     if certificate.not_valid_before_utc > now + SKEW:
         raise _unusable(path, f"it is not valid before {certificate.not_valid_before_utc:%Y-%m-%d}")
+
+
+def _check_rsa(path: Path) -> x509.Certificate:
+    """A certificate of an RSA key that others may trust: for SAML, where it also encrypts."""
+    certificate = _check_certificate(path)
+    key = certificate.public_key()
+    if not isinstance(key, RSAPublicKey) or key.key_size < LEAST_RSA:
+        raise _unusable(path, f"its key is not RSA of {LEAST_RSA} bits or more")
+    return certificate
 
 
 def _check_named(path: Path) -> None:

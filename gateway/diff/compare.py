@@ -13,7 +13,7 @@ from gateway.diff.plain import changes
 from gateway.model import ApiKey, Application, Config, plans_of
 from gateway.process.changes import fixed_changes
 
-SECTIONS = frozenset({"providers", "channels", "services", "plans", "accounts", "applications"})
+SECTIONS = frozenset({"providers", "saml", "channels", "services", "plans", "accounts", "applications"})
 ELSEWHERE = ("kind", "url", "nodes", "service", "database", "prefix")  # where in a store counters are
 LISTS = ("client_ids", "api_keys", "app_keys")
 PLAIN = frozenset({"name", "plans", "limits", *LISTS})
@@ -34,7 +34,8 @@ def compare(before: Config, after: Config) -> Difference:
 
 
 def _items(before: Config, after: Config) -> Iterator[Item]:
-    for section, users in (("services", by_service), ("providers", None), ("channels", None), ("accounts", by_account)):
+    users_of = {"services": by_service, "providers": None, "saml": None, "channels": None, "accounts": by_account}
+    for section, users in users_of.items():
         old, new = getattr(before, section), getattr(after, section)
         for name, kind in _names(old, new):
             differs = changes(old.get(name), new.get(name), without=frozenset({"name"}))

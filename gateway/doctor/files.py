@@ -11,6 +11,7 @@ from cryptography import x509
 
 from gateway.doctor.dates import validity
 from gateway.doctor.finding import Finding, Level, ok, problem, warning
+from gateway.doctor.saml import saml_findings
 from gateway.model import ClientCertificates, ClientTls, Config, DownMode, Oidc, Store
 from gateway.revocations import revocation_lists
 
@@ -51,6 +52,8 @@ def _certificate_files(config: Config) -> Iterator[Path]:
             yield from (certificate.cert for certificate in listener.tls.certificates)
             if listener.tls.client_ca is not None:
                 yield listener.tls.client_ca
+    for provider in config.saml.values():
+        yield from (pair.cert for pair in provider.pairs)
     holders: tuple[ClientTls | ClientCertificates | Oidc | Store, ...] = (
         *(
             upstream.tls
@@ -86,6 +89,12 @@ def revocations(config: Config) -> Iterator[Finding]:
             yield ok(about, f"holds until {end:%Y-%m-%d %H:%M} UTC; have the next one there before")
 
 
+def saml_metadata(config: Config) -> Iterator[Finding]:
+    """The certificates of providers by SAML: one that has expired signs nobody in."""
+    for provider in config.saml.values():
+        yield from saml_findings(provider, datetime.now(UTC))
+
+
 def asked_for(config: Config) -> Iterator[Finding]:
     """Services that take certificates need a listener that asks for them."""
     names = [name for name, service in config.services.items() if any(line.certificate for line in service.accept)]
@@ -115,4 +124,4 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-FILE_CHECKS: tuple[FileCheck, ...] = (data_folder, certificates, revocations, asked_for)
+FILE_CHECKS: tuple[FileCheck, ...] = (data_folder, certificates, revocations, saml_metadata, asked_for)

@@ -25,6 +25,7 @@ from gateway.model.identities import (
     Introspection,
     NamedBy,
     Oidc,
+    Saml,
     SignIn,
     SignOn,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "Require",
     "Route",
     "Rule",
+    "Saml",
     "ServerTls",
     "Service",
     "SignIn",

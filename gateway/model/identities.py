@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gateway.model.clients import Certificate
+
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
@@ -95,6 +97,28 @@ class ClientCertificates:
     named_by: NamedBy
     crl: Path | None = None
     spiffe: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saml:
+    """A provider that signs people in by SAML 2.0. `subject`, `roles`, `groups` and those of `claims` are attributes.
+
+    The first of `pairs` signs, each of them decrypts. `title` is for people.
+    """
+
+    name: str
+    title: str
+    metadata: Path
+    entity_id: str
+    pairs: tuple[Certificate, ...] = ()
+    subject: str | None = None  # None: the NameID
+    roles: str | None = None
+    groups: str | None = None
+    claims: Mapping[str, str] = field(default_factory=dict)
+    client_id: str | None = None
+    name_id_format: str | None = None
+    force_authn: bool = False
+    unsolicited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

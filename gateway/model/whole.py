@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.destinations import Channel
 from gateway.model.clients import Address, ClientLimits, ClientTimeouts, Drain, Listener
-from gateway.model.identities import ClientCertificates, Oidc, SignOn
+from gateway.model.identities import ClientCertificates, Oidc, Saml, SignOn
 from gateway.model.onward import IdentityTokens
 from gateway.model.plans import Account, Application, Plan
 from gateway.model.services import Service
@@ -64,6 +64,7 @@ class Config:
     sign_on: SignOn = SignOn()
     providers: Mapping[str, Oidc] = field(default_factory=dict)
     certificates: Mapping[str, ClientCertificates] = field(default_factory=dict)
+    saml: Mapping[str, Saml] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     identity_tokens: IdentityTokens | None = None
     services: Mapping[str, Service] = field(default_factory=dict)

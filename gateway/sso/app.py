@@ -12,7 +12,7 @@ from starlette.routing import Route, Router
 
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.sso import cookies
-from gateway.sso.browser import PREFIX, navigates, same_origin, target_of
+from gateway.sso.browser import PREFIX, navigates, same_origin, target_of, wants_page
 from gateway.sso.desk import Desk, log, secret_of
 from gateway.sso.forms import parameters
 from gateway.sso.me import me
@@ -71,7 +71,7 @@ class SignOnApp:
             hint = error.hint if isinstance(error, BadSignOn) else ""
             if error.status >= 500 or hint:
                 log.warning("sign-on: %s: %s %s", error.code, error.detail, hint)
-            if not navigates(_Seen(request)):
+            if not wants_page(_Seen(request)):
                 raise
             await self._look.error(error, request.state.request_id, _again(error))(scope, receive, guarded)
 

@@ -35,8 +35,11 @@ class Ask(Protocol):
 
 def navigates(ask: Ask) -> bool:
     """Whether a person goes to a page, who can be sent to another; a program would take that for the answer."""
-    if ask.method not in (b"GET", b"HEAD"):
-        return False
+    return ask.method in (b"GET", b"HEAD") and wants_page(ask)
+
+
+def wants_page(ask: Ask) -> bool:
+    """Whether a person will see the answer, also to a form that another site's page sent."""
     mode = ask.header(b"sec-fetch-mode")
     if mode:
         return mode == [b"navigate"]

@@ -23,6 +23,11 @@ def digest(value: str) -> str:
     return sha256(value.encode()).hexdigest()
 
 
+def is_value(text: str) -> bool:
+    """Whether it could be one that was made here."""
+    return _value(text.encode("utf-8", "surrogatepass")) is not None
+
+
 def session_name(origin: str) -> str:
     return f"{SECURE}{NAME}" if is_secure(origin) else NAME
 

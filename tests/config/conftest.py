@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from corpus.saml.metadata import provider_metadata
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -43,6 +44,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def saml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Metadata of identity providers: a plain one, one that wants signed requests, and one whose time is over."""
+    folder = tmp_path_factory.mktemp("saml")
+    (folder / "idp.xml").write_bytes(provider_metadata())
+    (folder / "strict.xml").write_bytes(provider_metadata(role='WantAuthnRequestsSigned="true"'))
+    (folder / "expired.xml").write_bytes(provider_metadata(entity='validUntil="2020-01-01T00:00:00Z"'))
+    return folder
+
+
 def write_pair(folder: Path, name: str, start: datetime | None = None, bits: int = 2048) -> None:
     """A certificate without alternative names, for a day, and its RSA key."""
     key = rsa.generate_private_key(65537, bits)
@@ -54,10 +65,11 @@ def write_pair(folder: Path, name: str, start: datetime | None = None, bits: int
 
 
 @pytest.fixture
-def place(tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: an empty folder `plans` and the certificates beside it."""
+def place(tmp_path: Path, certificates: Path, saml: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: an empty folder `plans`, beside it certificates and metadata."""
     (tmp_path / "plans").mkdir()
     (tmp_path / "certs").symlink_to(certificates)
+    (tmp_path / "saml").symlink_to(saml)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

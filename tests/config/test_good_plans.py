@@ -46,6 +46,7 @@ from gateway.model import (
     Rate,
     Require,
     Rule,
+    Saml,
     ServerTls,
     Service,
     State,
@@ -238,6 +239,56 @@ def test_a_service_has_a_limit_of_its_own(body: str, read: int, write: Write) ->
     )
     config = load(write(f"{{gateway: {{limits: {{body: 1KiB}}}}, services: {{x: {service}}}}}"))
     assert config.services["x"].max_body == read
+
+
+def test_people_may_sign_in_by_saml(write: Write, place: Path) -> None:
+    config = load(
+        write(
+            """
+identity:
+  plain: {saml: {metadata: ../saml/idp.xml}}
+  whole:
+    saml:
+      metadata: ../saml/idp.xml
+      title: Our partner
+      entity_id: https://api.example.com/sp
+      cert: ../certs/nameless.pem
+      key: ../certs/nameless.key
+      previous: {cert: ../certs/nameless.pem, key: ../certs/nameless.key}
+      subject: uid
+      roles: Role
+      groups: memberOf
+      claims: {email: mail}
+      client_id: web
+      name_id_format: persistent
+      force_authn: true
+      unsolicited: true
+services:
+  x: {upstream: {targets: ["http://x"]}, accept: [{sign_in: [plain, whole]}], rules: [GET /: hits]}
+"""
+        )
+    )
+    metadata, certs = place / "saml" / "idp.xml", place / "certs"
+    pair = Certificate(certs / "nameless.pem", certs / "nameless.key")
+    assert config.saml == {
+        "plain": Saml(name="plain", title="plain", metadata=metadata, entity_id="urn:plangate:plain"),
+        "whole": Saml(
+            name="whole",
+            title="Our partner",
+            metadata=metadata,
+            entity_id="https://api.example.com/sp",
+            pairs=(pair, pair),
+            subject="uid",
+            roles="Role",
+            groups="memberOf",
+            claims={"email": "mail"},
+            client_id="web",
+            name_id_format="urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
+            force_authn=True,
+            unsolicited=True,
+        ),
+    }
+    assert config.services["x"].accept == (Accept(sign_in=("plain", "whole")),)
 
 
 def test_clients_may_be_known_by_certificates(write: Write, place: Path) -> None:

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import trustme
+from corpus.saml.builder import certificate, pair
+from corpus.saml.metadata import SSO, provider_metadata
+from corpus.saml.metadata import key as saml_key
 from rigs.issuers import Issuer
 
 from gateway.doctor.dates import validity
-from gateway.doctor.files import asked_for, certificates, data_folder, revocations
+from gateway.doctor.files import asked_for, certificates, data_folder, revocations, saml_metadata
 from gateway.doctor.finding import Level
 from gateway.model import (
     Accept,
@@ -23,6 +26,7 @@ from gateway.model import (
     Listener,
     NamedBy,
     Oidc,
+    Saml,
     ServerTls,
     Service,
     Store,
@@ -148,6 +152,24 @@ def test_revocation_lists_are_judged_by_their_dates(tmp_path: Path) -> None:
         (Level.OK, "holds until"),
         (Level.PROBLEM, "is out of date since"),
         (Level.PROBLEM, "cannot be read: it is neither PEM nor DER of one"),
+    ]
+
+
+def test_metadata_of_saml_is_judged_by_its_certificates(tmp_path: Path) -> None:
+    """One that signs is enough: at a roll-over there is an old one beside it."""
+    now = datetime.now(UTC).timestamp()
+    good, old = (saml_key(certificate(pair("idp").key, "idp", days, now)) for days in (90, -1))
+    provider = Saml(name="partner", title="Partner", metadata=tmp_path / "idp.xml", entity_id="urn:x")
+    told = []
+    for content in (good + SSO, good + old + SSO, old + SSO, ""):
+        provider.metadata.write_bytes(provider_metadata(content))
+        (found,) = saml_metadata(Config(saml={"partner": provider}))
+        told.append((found.level, found.text.partition(" on 2")[0]))
+    assert told == [
+        (Level.OK, "1 of 1 certificates sign for at least 30 days"),
+        (Level.OK, "1 of 2 certificates sign for at least 30 days"),
+        (Level.PROBLEM, "expired"),
+        (Level.PROBLEM, "has no SingleSignOnService of the HTTP-Redirect binding"),
     ]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import signal
 from pathlib import Path
 
@@ -169,51 +167,3 @@ async def test_a_removed_route_is_gone_and_what_it_had_in_flight_is_finished(sta
 
 async def is_forwarded(gateway: Gateway) -> bool:
     return await gateway.metric('gateway_upstream_connections{state="open",upstream="orders"}') == 1
-
-
-async def test_an_edit_is_told_before_and_keeps_the_usage_under_load(stage: Stage, tmp_path: Path) -> None:
-    """What `gateway diff` says of it is what then happens: the limits that go on, and the one that starts anew."""
-    before = plans(10**9)
-    async with stage.gateway(tmp_path, ORDERS, before, STORE="embedded") as gateway:
-        async with Load(gateway, stage.token(), kept=4, new=0).flowing() as load:
-            await load.more(300)
-            used = await spent(gateway)
-            following = tmp_path / "next"
-            shutil.copytree(gateway.plans, following)
-            edited = before.replace(f"hits: [{10**9}/eternity]", f"hits: [{10**9 - 5}/eternity, {10**8}/year]")
-            (following / "2.yaml").write_text(edited)
-            told = await gateway.command("diff", str(gateway.plans), str(following), "--usage")
-            assert told.returncode == 2
-            assert told.stdout.splitlines() == [
-                "plans",
-                "  ~ gold  (of mobile)",
-                "applications",
-                "  ~ mobile",
-                f"      limit lowered: hits per eternity: {10**9} → {10**9 - 5}",
-                f"      limit added: hits per year: + {10**8}",
-                "      starts at 0: hits per year (the limit is new)",
-                "over the new limit at once",
-                "  nobody",
-            ]
-            gateway.configure(ORDERS, edited)
-            assert (await gateway.reload()).json()["status"] == "reloaded"
-            since = load.statuses.total()
-            await load.more(300)
-        assert (load.lost, set(load.statuses)) == ([], {200})
-
-        async def agreed() -> bool:
-            """All that was let in is counted, and since the edit by the new limit too; four were then on their way."""
-            eternity, year = await usage(gateway)
-            return used < eternity == load.statuses.total() and eternity - since - 4 <= year < eternity
-
-        await until(agreed)
-
-
-async def usage(gateway: Gateway) -> list[int]:
-    shown = await gateway.command("usage", "show", str(gateway.plans), "mobile", "-o", "json")
-    return [row["spent"] for row in sorted(json.loads(shown.stdout), key=lambda row: row["period"])]
-
-
-async def spent(gateway: Gateway) -> int:
-    (units,) = await usage(gateway)
-    return units

@@ -13,6 +13,7 @@ from gateway.config.blocks.base import Block, OneOrSome, Some
 from gateway.config.blocks.client_certificates import ClientCertificates
 from gateway.config.blocks.listen import Listener
 from gateway.config.blocks.onward import IdentityTokens
+from gateway.config.blocks.saml import Saml
 from gateway.config.blocks.scalar import one_of
 from gateway.config.blocks.sign_on import SignIn, SignOn
 from gateway.config.blocks.store import Store
@@ -169,11 +170,11 @@ class Provider(Block):
     """An OpenID Connect provider, such as a realm of Keycloak."""
     certificate: ClientCertificates | None = None
     """Those who issue clients' certificates."""
-
-    later: ClassVar = {"saml": "use oidc"}
+    saml: Saml | None = None
+    """A provider that signs people in by SAML 2.0."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if len(self._given("oidc", "certificate")) != 1:
-            raise Complaint("needs exactly one kind (oidc certificate)")
+        if len(self._given("oidc", "certificate", "saml")) != 1:
+            raise Complaint("needs exactly one kind (oidc certificate saml)")
         return self

@@ -15,6 +15,7 @@ from gateway.config.build.introspection import check_readers
 from gateway.config.build.listen import listen
 from gateway.config.build.onward import check_onward, identity_tokens
 from gateway.config.build.plans import plan
+from gateway.config.build.saml import saml
 from gateway.config.build.services import services
 from gateway.config.build.sign_on import check_sign_in, sign_on
 from gateway.config.build.store import store
@@ -53,6 +54,7 @@ def build(file: File, context: Context) -> Config:
             for name, block in file.identity.items()
             if block.certificate is not None
         },
+        saml={name: saml(name, block.saml, context) for name, block in file.identity.items() if block.saml is not None},
         channels={name: channel(name, block, context) for name, block in file.alerts.channels.items()},
         identity_tokens=identity_tokens(file.gateway.identity_tokens),
         services=declared,

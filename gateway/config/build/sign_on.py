@@ -53,6 +53,8 @@ def _check_providers(names: list[str], providers: Mapping[str, Provider], where:
     for position in repeated(names):
         context.complain((*where, position), Complaint("is named twice", shown=names[position]))
     for position, name in enumerate(names):
+        if name in providers and providers[name].saml is not None:
+            continue
         context.refer_kind("oidc", name, (*where, position))
         oidc = providers[name].oidc if name in providers else None
         if oidc is not None and oidc.sign_in is None and not context.faulty("identity", name):

@@ -34,6 +34,7 @@ def read_assertion(assertion: Element, issuer: str, expected: Expected, now: flo
     by_name, friendly = _attributes(parts[a("AttributeStatement")])
     return SignedOn(
         assertion_id=str(assertion.get("ID")),
+        issued=times.read(str(assertion.get("IssueInstant")), "IssueInstant of the assertion"),
         issuer=issuer,
         name_id=name_id,
         session_index=statement.get("SessionIndex"),

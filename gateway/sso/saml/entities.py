@@ -23,6 +23,7 @@ class IdentityProvider:
     answers_redirect: str | None = None
     answers_post: str | None = None
     wants_signed_requests: bool = False
+    valid_until: float | None = None  # Unix seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ class SignedOn:
     """What an accepted response proves. Times in Unix seconds."""
 
     assertion_id: str
+    issued: float
     issuer: str
     name_id: NameId
     session_index: str | None

@@ -21,11 +21,14 @@ _HEAD = ("ID", "Version", "IssueInstant")
 
 
 class LogoutRequest(NamedTuple):
-    """Whose sessions are to end. `sessions` empty: all of this user's. Remembered as used until `usable_until`."""
+    """Whose sessions are to end. `sessions` empty: all of this user's. Remembered as used until `usable_until`.
+    Times in Unix seconds.
+    """
 
     id: str
     name_id: NameId
     sessions: tuple[str, ...]
+    issued: float
     usable_until: float
 
 
@@ -45,6 +48,7 @@ def read_request(sent: Sent, provider: IdentityProvider, address: str, now: floa
         id=str(root.get("ID")),
         name_id=read_name_id(parts[a("NameID")][0]),
         sessions=tuple(text(index) for index in parts[p("SessionIndex")]),
+        issued=issued,
         usable_until=issued + FRESH + 2 * times.SKEW,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -17,14 +18,14 @@ from gateway.sso.saml import names, times
 from gateway.sso.saml.entities import Endpoints, IdentityProvider, KeyPair, ServiceProvider
 from gateway.sso.saml.names import ds, md
 from gateway.sso.saml.refusals import SamlRefused
-from gateway.sso.saml.xml import Element, parse_metadata
+from gateway.sso.saml.xml import MAX_METADATA, Element, parse_metadata
 
 MOST_CERTIFICATES = 8  # each is tried in turn
 LEAST_BITS = 2048  # of an RSA key (NIST SP 800-131A)
 LONGEST_ENTITY = 1024  # characters (core 8.3.6)
 
 
-class MetadataRefused(Exception):
+class MetadataRefused(ValueError):
     """A metadata file that cannot be used; the text says why, in words that follow the file's name."""
 
 
@@ -35,7 +36,7 @@ def read_metadata(data: bytes, now: float) -> IdentityProvider:
     except SamlRefused as error:
         raise MetadataRefused(f"is not metadata: {error.detail}") from None
     entity, role = _the_provider(root)
-    _check_valid(root, entity, role, now)
+    until = _valid_until(root, entity, role, now)
     sign_on = _endpoint(role, "SingleSignOnService", names.REDIRECT)
     if sign_on is None:
         raise MetadataRefused("has no SingleSignOnService of the HTTP-Redirect binding")
@@ -49,7 +50,18 @@ def read_metadata(data: bytes, now: float) -> IdentityProvider:
         answers_redirect=_location(logout[names.REDIRECT], "ResponseLocation", "Location"),
         answers_post=_location(logout[names.POST], "ResponseLocation", "Location"),
         wants_signed_requests=role.get("WantAuthnRequestsSigned") in ("true", "1"),
+        valid_until=until,
     )
+
+
+def load_metadata(path: Path, now: float) -> IdentityProvider:
+    """From a file. Raises MetadataRefused."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_METADATA + 1)
+    except OSError as error:
+        raise MetadataRefused(f"cannot be read: {(error.strerror or 'unknown reason').lower()}") from None
+    return read_metadata(data, now)
 
 
 def _the_provider(root: Element) -> tuple[Element, Element]:
@@ -76,14 +88,16 @@ def _entity_id(entity: Element) -> str:
     return name
 
 
-def _check_valid(root: Element, entity: Element, role: Element, now: float) -> None:
-    for element in (root, entity, role):
-        until = element.get("validUntil")
-        try:
-            if until is not None and times.read(until, "validUntil") <= now:
-                raise MetadataRefused(f"was valid until {until}; fetch it again from the provider")
-        except SamlRefused as error:
-            raise MetadataRefused(f"is not metadata: {error.detail}") from None
+def _valid_until(root: Element, entity: Element, role: Element, now: float) -> float | None:
+    """The earliest of those that are told."""
+    told = [str(element.get("validUntil")) for element in (root, entity, role) if element.get("validUntil")]
+    try:
+        until = min((times.read(each, "validUntil") for each in told), default=None)
+    except SamlRefused as error:
+        raise MetadataRefused(f"is not metadata: {error.detail}") from None
+    if until is not None and until <= now:
+        raise MetadataRefused(f"was valid until {times.write(until)}; fetch it again from the provider")
+    return until
 
 
 def _service(role: Element, name: str, binding: str) -> Element | None:

@@ -32,7 +32,7 @@
 | `authentication_missing` | does not say that the user signed in |
 | `session_expired` | tells of a session that is over |
 | `replayed` | was used before |
-| `relay_state_wrong`, `browser_wrong` | belongs to another sign-in, or another browser's |
+| `relay_state_wrong` | brings a RelayState that is too long |
 """
 
 from __future__ import annotations

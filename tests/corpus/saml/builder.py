@@ -47,12 +47,12 @@ def at(seconds: float) -> str:
 # --- keys
 
 
-def certificate(key: Any, name: str, days: int = 365) -> x509.Certificate:
+def certificate(key: Any, name: str, days: int = 365, now: float = NOW) -> x509.Certificate:
     """Self-signed, as providers' are."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.fromtimestamp(NOW, UTC)
+    today = datetime.fromtimestamp(now, UTC)
     made = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-    dated = made.not_valid_before(now - timedelta(days=400)).not_valid_after(now + timedelta(days=days))
+    dated = made.not_valid_before(today - timedelta(days=400)).not_valid_after(today + timedelta(days=days))
     return dated.sign(key, hashes.SHA256())
 
 

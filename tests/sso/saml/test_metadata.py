@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from typing import Any
-
 import pytest
 from corpus.saml.builder import ACS, IDP, NOW, SP, at, certificate, pair
+from corpus.saml.metadata import KEYS, SSO, key, provider_metadata, service
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from gateway.sso.saml import names, writing
@@ -18,37 +15,11 @@ from gateway.sso.saml.names import ds, md, p
 from gateway.sso.saml.signature import verified
 
 
-def key(of: Any, use: str = ' use="signing"') -> str:
-    octets = b64encode(of.public_bytes(Encoding.DER)).decode()
-    return (
-        f'<md:KeyDescriptor{use}><ds:KeyInfo xmlns:ds="{names.SIGNATURE}"><ds:X509Data><ds:X509Certificate>\n{octets}\n'
-        f"</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
-    )
-
-
-def service(name: str, binding: str, location: str, more: str = "") -> str:
-    return f'<md:{name} Binding="{binding}" Location="{location}" {more}/>'
-
-
-SSO = service("SingleSignOnService", names.POST, "https://idp.example.com/post") + service(
-    "SingleSignOnService", names.REDIRECT, "https://idp.example.com/sso"
-)
-KEYS = key(pair("idp").certificate)
-
-
-def metadata(inside: str = KEYS + SSO, *, role: str = "", entity: str = "", kind: str = "IDPSSODescriptor") -> bytes:
-    return (
-        f'<?xml version="1.0"?>\n<!-- from the provider -->\n<md:EntityDescriptor xmlns:md="{names.METADATA}" '
-        f'entityID="{IDP}" {entity}><md:{kind} protocolSupportEnumeration="{names.PROTOCOL}" {role}>{inside}'
-        f"</md:{kind}></md:EntityDescriptor>"
-    ).encode()
-
-
 def test_a_providers_metadata() -> None:
     slo = service("SingleLogoutService", names.REDIRECT, "https://idp.example.com/slo")
     answers = 'ResponseLocation="https://idp.example.com/answers"'
     post = service("SingleLogoutService", names.POST, "https://idp.example.com/slo-post", answers)
-    found = read_metadata(metadata(KEYS + slo + post + SSO, role='WantAuthnRequestsSigned="true"'), NOW)
+    found = read_metadata(provider_metadata(KEYS + slo + post + SSO, role='WantAuthnRequestsSigned="true"'), NOW)
     assert found.entity_id == IDP
     assert found.certificates == (pair("idp").certificate,)
     assert found.sign_on == "https://idp.example.com/sso"
@@ -64,13 +35,13 @@ def test_at_a_roll_over_there_are_several_certificates() -> None:
     """Each once, and not those that only encrypt."""
     keys = [key(pair(name).certificate, use) for name, use in (("idp", ""), ("next", ' use="signing"'))]
     encryption = key(pair("evil").certificate, ' use="encryption"')
-    found = read_metadata(metadata("".join([*keys, encryption, keys[0], SSO])), NOW)
+    found = read_metadata(provider_metadata("".join([*keys, encryption, keys[0], SSO])), NOW)
     assert found.certificates == (pair("idp").certificate, pair("next").certificate)
 
 
 def test_one_provider_among_others() -> None:
-    other = metadata(kind="SPSSODescriptor").partition(b"-->")[2]
-    both = other + metadata().partition(b"-->")[2]
+    other = provider_metadata(kind="SPSSODescriptor").partition(b"-->")[2]
+    both = other + provider_metadata().partition(b"-->")[2]
     aggregate = b'<md:EntitiesDescriptor xmlns:md="%s">%s</md:EntitiesDescriptor>' % (names.METADATA.encode(), both)
     assert read_metadata(aggregate, NOW).entity_id == IDP
 
@@ -81,37 +52,37 @@ BAD = KEYS.replace("MII", "AAA", 1)
 REFUSED = {
     "nothing": (b"", "is not metadata: the message is not well-formed XML"),
     "a page": (b"<html/>", "is not metadata: it is no md:EntityDescriptor"),
-    "a document type": (b"<!DOCTYPE x>" + metadata().partition(b"-->")[2],
+    "a document type": (b"<!DOCTYPE x>" + provider_metadata().partition(b"-->")[2],
                         "is not metadata: the file has a document type declaration"),
-    "a service provider's": (metadata(kind="SPSSODescriptor"),
+    "a service provider's": (provider_metadata(kind="SPSSODescriptor"),
                              "has no IDPSSODescriptor of SAML 2.0: it is not an identity provider's"),
     "two providers": (b'<md:EntitiesDescriptor xmlns:md="%s">%s</md:EntitiesDescriptor>'
-                      % (names.METADATA.encode(), metadata().partition(b"-->")[2] * 2),
+                      % (names.METADATA.encode(), provider_metadata().partition(b"-->")[2] * 2),
                       "has 2 identity providers; give a file with one"),
-    "no redirect": (metadata(KEYS + service("SingleSignOnService", names.POST, "https://idp.example.com")),
+    "no redirect": (provider_metadata(KEYS + service("SingleSignOnService", names.POST, "https://idp.example.com")),
                     "has no SingleSignOnService of the HTTP-Redirect binding"),
-    "a script": (metadata(KEYS + service("SingleSignOnService", names.REDIRECT, "javascript:alert(1)")),
+    "a script": (provider_metadata(KEYS + service("SingleSignOnService", names.REDIRECT, "javascript:alert(1)")),
                  "has an endpoint that is no http or https URL: 'javascript:alert(1)'"),
-    "a line end": (metadata(KEYS + service("SingleSignOnService", names.REDIRECT, "https://a.example/&#10;x")),
+    "a line end": (provider_metadata(KEYS + service("SingleSignOnService", names.REDIRECT, "https://a.example/&#10;x")),
                    "has an endpoint that is no http or https URL: 'https://a.example/\\nx'"),
-    "no certificate": (metadata(SSO), "has no certificate for signing"),
+    "no certificate": (provider_metadata(SSO), "has no certificate for signing"),
     "too many certificates": (
-        metadata("".join(key(certificate(ec_key, f"k{n}")) for n, ec_key in
+        provider_metadata("".join(key(certificate(ec_key, f"k{n}")) for n, ec_key in
                          enumerate(ec.generate_private_key(ec.SECP256R1()) for _ in range(9))) + SSO),
         "has more than 8 certificates for signing"),
-    "a small key": (metadata(key(SMALL) + SSO),
+    "a small key": (provider_metadata(key(SMALL) + SSO),
                     "has a certificate (CN=small) whose key is neither RSA of 2048 bits or more, nor EC"),
-    "a small curve": (metadata(key(CURVE) + SSO),
+    "a small curve": (provider_metadata(key(CURVE) + SSO),
                       "has a certificate (CN=curve) whose key is neither RSA of 2048 bits or more, nor EC"),
-    "expired": (metadata(entity=f'validUntil="{at(-1)}"'),
+    "expired": (provider_metadata(entity=f'validUntil="{at(-1)}"'),
                 f"was valid until {at(-1)}; fetch it again from the provider"),
-    "a bad date": (metadata(entity='validUntil="soon"'),
+    "a bad date": (provider_metadata(entity='validUntil="soon"'),
                    "is not metadata: validUntil is not a time in UTC, as 2026-01-31T12:00:00Z"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("data", "text"), REFUSED.values(), ids=REFUSED)
-def test_what_is_no_providers_metadata(data: bytes, text: str) -> None:
+def test_what_is_no_providers_provider_metadata(data: bytes, text: str) -> None:
     with pytest.raises(MetadataRefused) as refused:
         read_metadata(data, NOW)
     assert str(refused.value) == text
@@ -119,7 +90,7 @@ def test_what_is_no_providers_metadata(data: bytes, text: str) -> None:
 
 def test_a_certificate_that_cannot_be_read() -> None:
     with pytest.raises(MetadataRefused, match=r"^has a certificate that cannot be read: "):
-        read_metadata(metadata(BAD + SSO), NOW)
+        read_metadata(provider_metadata(BAD + SSO), NOW)
 
 
 HERE = Endpoints(metadata="https://api.example.com/m", acs=ACS, logout="https://api.example.com/l")
