@@ -58,9 +58,10 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "supervisor": LIBRARY | {"admin", "control", "process", "workers"},
     "devkit": LIBRARY,
     "diff": LIBRARY | {"process"},
+    "clients": LIBRARY,
     "explain": LIBRARY | {"site"},
     "doctor": LIBRARY | {"revocations"},
-    "cli": LIBRARY | {"control", "devkit", "diff", "doctor", "explain"},
+    "cli": LIBRARY | {"clients", "control", "devkit", "diff", "doctor", "explain"},
     "__main__": {"cli"},
 }
 PLAIN = {  # rooms that need the standard library alone, and a parser

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import alerts, diff, doctor, explain, keys, plans, reload, start, tokens, top, usage_cost, version
+from gateway.cli import (
+    alerts,
+    clients,
+    diff,
+    doctor,
+    explain,
+    keys,
+    plans,
+    reload,
+    start,
+    tokens,
+    top,
+    usage_cost,
+    version,
+)
 from gateway.cli.output import tell
 
 
@@ -42,6 +56,7 @@ def command() -> typer.Typer:
     app.command(epilog="Example:  gateway top plans/ --once")(top.top)
     app.add_typer(alerts.app, name="alerts")
     app.add_typer(keys.app, name="keys")
+    app.add_typer(clients.app, name="clients")
     app.add_typer(tokens.app, name="tokens")
     app.command(epilog="Example:  gateway version -o json")(version.version)
     return app

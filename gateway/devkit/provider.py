@@ -42,6 +42,7 @@ class Client:
     lifespan: int = LIFESPAN
     algorithm: str = "RS256"
     exchanges: bool = False
+    enabled: bool = True
 
 
 def demo_clients() -> tuple[Client, ...]:
@@ -75,6 +76,16 @@ class Provider:
     def client(self, client_id: str) -> Client:
         """Raises KeyError for an unknown one."""
         return self._clients[client_id]
+
+    def clients(self) -> list[Client]:
+        return list(self._clients.values())
+
+    def add(self, client: Client) -> None:
+        """Or replace the one of its id."""
+        self._clients[client.id] = client
+
+    def remove(self, client_id: str) -> None:
+        self._clients.pop(client_id, None)
 
     def token(self, client_id: str, /, *, lifespan: int | None = None, **claims: Any) -> str:
         """An access token as the token endpoint gives it (RFC 6749 section 4.4).

@@ -18,6 +18,7 @@ from gateway.devkit.oauth import OAuthError
 from gateway.devkit.people import People, Rejected
 from gateway.devkit.people_app import PeoplePages
 from gateway.devkit.provider import SCOPES, Client, Provider
+from gateway.devkit.registration import ClientPages
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ def provider_app(provider: Provider, people: People | None = None) -> Starlette:
     if pages is not None:
         realm += [Route("/protocol/openid-connect/ext/par/request", push, methods=["POST"]), *pages.routes()]
     routes = [Mount(f"/realms/{provider.realm}", routes=realm), Route("/realms/{rest:path}", unknown_realm)]
+    routes += ClientPages(provider).routes()
     return Starlette(routes=routes, exception_handlers={OAuthError: _error})
 
 
@@ -157,7 +159,7 @@ def _authenticate(provider: Provider, shown: Credentials | None) -> Client:
         except KeyError:
             pass
         else:
-            if hmac.compare_digest(client.secret.encode(), shown.secret.encode()):
+            if client.enabled and hmac.compare_digest(client.secret.encode(), shown.secret.encode()):
                 return client
     challenge = f'Basic realm="{provider.realm}"' if shown is None or shown.basic else None
     raise OAuthError("invalid_client", "Invalid client or Invalid client credentials", 401, challenge)

@@ -60,7 +60,7 @@ class Channel:
         self._base = (oidc.internal_url or oidc.issuer).rstrip("/")
         self._moved = oidc.internal_url is not None
         self._client = httpx2.AsyncClient(
-            verify=_tls(oidc),
+            verify=tls_of(oidc),
             timeout=None,
             headers={"accept": "application/json", "accept-encoding": "identity", "user-agent": "gateway"},
             trust_env=False,  # what reaches the provider is said in the configuration alone
@@ -143,7 +143,7 @@ class Channel:
         return Answer(status, json_object(bytes(body)) if body or status == 200 else {})
 
 
-def _tls(oidc: Oidc) -> ssl.SSLContext:
+def tls_of(oidc: Oidc) -> ssl.SSLContext:
     """Trusts the private CA alone, or the system's; nobody where no TLS is spoken, as loading CAs takes 50 ms."""
     if oidc.issuer.startswith("https:") or (oidc.internal_url or "").startswith("https:"):
         return ssl.create_default_context(cafile=oidc.ca)

@@ -75,6 +75,7 @@ class Oidc:
     introspection: Introspection | None = None
     dpop: Dpop = Dpop()
     exchange: ClientCredentials | None = None  # as whom tokens are exchanged
+    clients: ClientCredentials | None = None  # as whom clients are made and changed
 
 
 class NamedBy(StrEnum):

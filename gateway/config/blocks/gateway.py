@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -151,6 +152,8 @@ class Oidc(Block):
     """A private CA's certificates."""
     exchange: ClientCredentials | None = None
     """As which client the gateway exchanges tokens for services."""
+    clients: ClientCredentials | None = None
+    """As which client, with a service account, `gateway clients` makes and changes clients of Keycloak."""
     sign_in: SignIn | None = None
     """The gateway's client there, for people who sign in by a browser."""
     introspection: Introspection | None = None
@@ -159,9 +162,11 @@ class Oidc(Block):
     """Tokens that are bound to a key by DPoP."""
 
     @model_validator(mode="after")
-    def _ca_has_tls(self) -> Self:
+    def _fits_its_url(self) -> Self:
         if self.ca is not None and not (self.internal_url or self.issuer).startswith("https:"):
             raise Complaint("is only for https, and the provider is reached by http", at=("ca",))
+        if self.clients is not None and not re.search(r"/realms/[^/]+/?$", self.internal_url or self.issuer):
+            raise Complaint("is for realms of Keycloak alone, whose issuer ends with /realms/NAME", at=("clients",))
         return self
 
 

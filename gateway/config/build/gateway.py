@@ -68,6 +68,7 @@ def provider(name: str, block: Oidc, context: Context) -> model.Oidc:
         introspection=_introspection(block.introspection),
         dpop=_dpop(block.dpop),
         exchange=credentials(block.exchange),
+        clients=credentials(block.clients),
         sign_in=_sign_in(block.sign_in),
     )
 
