@@ -154,3 +154,32 @@ async def test_a_token_goes_along_and_is_not_told(hook: Any, client: httpx2.Asyn
     with pytest.raises(NotDelivered, match=r"^answered 401$"):
         await channel.send([make_alert()])
     assert hook.received[0][0]["authorization"] == "Bearer hunter2"
+
+
+async def test_what_is_told_when_a_window_has_ended_is_the_same_alert_resolved(
+    manager: Alertmanager, client: httpx2.AsyncClient, hook: Any, make_alert: Make
+) -> None:
+    channel = AlertmanagerChannel("oncall", manager.url, None, client)
+    full = now(make_alert, "a-100", 1, bin=100, spent=10, rejects=True, refused=2)
+    await channel.send([full])
+    await until(lambda: ended(hook, "firing"))
+    await asyncio.sleep(max(0.0, (full.window_end or 0) - time.time()))
+    await channel.send([full._replace(id="a-closed", kind="closed", refused=7, raised_at=time.time())])
+    assert await manager.alerts() == []
+    event = await until(lambda: ended(hook, "resolved"), 20)
+    assert len(event["alerts"]) == 1
+    assert event["alerts"][0]["labels"]["threshold"] == "100"
+
+
+async def ended(hook: Any, status: str) -> Any:
+    return next((event for event in hook.events if event["status"] == status), None)
+
+
+async def test_a_forecast_is_an_alert_by_another_name(
+    manager: Alertmanager, client: httpx2.AsyncClient, make_alert: Make
+) -> None:
+    channel = AlertmanagerChannel("oncall", manager.url, None, client)
+    await channel.send([now(make_alert, "a-forecast", 60, bin=0, kind="forecast")])
+    url = f"{manager.url}/api/v2/alerts"
+    (shown,) = (await client.get(url)).json()
+    assert (shown["labels"]["alertname"], shown["labels"]["threshold"]) == ("UsageForecast", "forecast")
