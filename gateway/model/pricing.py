@@ -14,6 +14,9 @@ class Range(NamedTuple):
     upto: int | None
     price: Decimal
 
+    def __str__(self) -> str:
+        return str(self.price) if self.upto is None else f"{self.price} up to {self.upto}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:

@@ -11,3 +11,10 @@ class Refusal(NamedTuple):
     status: int | None = None
     type: str | None = None  # Content-Type, of `parts`
     parts: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        """On one line, with its template as the files write it."""
+        parts = self.parts or ()
+        body = "".join(f"{{{part}}}" if place % 2 else part for place, part in enumerate(parts))
+        said = (str(self.status or ""), self.type or "", " ".join(body.split()))
+        return " ".join(word for word in said if word)

@@ -43,3 +43,13 @@ def test_an_accounts_plan_and_state_are_told_with_whom_they_concern(edited: Edit
         "      limit added: hits per minute and account: + 10",
         "      starts at 0: hits per minute and account (the limit is new)",
     ]
+
+
+def test_prices_and_refusals_are_told_as_they_are_written(edited: Edited) -> None:
+    prices = (
+        "pricing: {currency: EUR, metrics: {hits: [{upto: 100, price: 0}, {price: 0.01}]}}\n    limits: {hits: [100"
+    )
+    words = "refusals: {over_limit: {status: 503, body: 'no {code}'}}\n    rules:"
+    told = text(compare(*edited(("limits: {hits: [100", prices), ("rules:", words))), None).splitlines()
+    assert "      refusals.over_limit: + 503 no {code}" in told
+    assert "      gold: pricing.metrics.hits: + 0 up to 100, 0.01" in told
