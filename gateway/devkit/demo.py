@@ -35,6 +35,7 @@ class Stage:
     orders: str
     stock: str
     web: str
+    partner: str | None
     alerts: str
     secrets: Mapping[str, str]
     key: str
@@ -204,8 +205,11 @@ def introduce(out: Console, stage: Stage, seconds: float) -> None:
         ("orders", f"{stage.orders}  (mutual TLS)"),
         ("stock", f"{stage.stock}  (mutual TLS)"),
         ("web", f"{stage.web}  (mutual TLS)"),
+        ("partner", stage.partner and f"{stage.partner}  (by SAML: see docs/saml.md)"),
         ("alerts", stage.alerts),
     ):
+        if where is None:
+            continue
         out.print(Text.assemble((f"{name:10}", "bold"), where), soft_wrap=True)
     out.print(f"ready in {seconds:.1f} s")
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from asyncio.subprocess import Process
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ async def _start(
     receiver = Receiver(secret := make_secret())
     clients, key = demo_clients(), api_keys.create()
     listen, admin = _addresses(listen)
+    partner = folder / "partner"
     stage = Stage(
         gateway=f"http://{_reachable(listen)}",
         admin=f"http://{admin}",
@@ -115,6 +117,7 @@ async def _start(
         orders=await _start_service(stack, orders_app(), "orders", ORDERS_PORT, certificates),
         stock=await _start_service(stack, stock_app(), "stock", STOCK_PORT, certificates),
         web=await _start_service(stack, web_app(), "web", WEB_PORT, certificates),
+        partner=await _start_partner(stack, partner, f"http://{_reachable(listen)}"),
         alerts=await stack.enter_async_context(serving(receiver.app, listener_near(ALERTS_PORT))) + ALERTS_PATH,
         secrets={client.id: client.secret for client in clients},
         key=key.key,
@@ -124,6 +127,7 @@ async def _start(
     environment = {"LISTEN": listen, "ADMIN": admin, "DATA": str(folder / "data"), "CERTS": str(certificates)}
     environment |= {"ISSUER": stage.issuer, "ORDERS_URL": stage.orders, "STOCK_URL": stage.stock}
     environment |= {"WEB_URL": stage.web, "WEB_SECRET": stage.secrets[WEB]}
+    environment |= {"PARTNER": str(partner)}
     environment |= {"ALERTS_URL": stage.alerts, "ALERTS_SECRET": secret, "SCANNER_KEY": key.digest}
     return stage, await stack.enter_async_context(gateway_running(plans, environment, stage.admin, stage.log))
 
@@ -138,6 +142,15 @@ async def _start_provider(stack: contextlib.AsyncExitStack, clients: tuple[Clien
     people = People(provider, [web], demo_people())
     await stack.enter_async_context(serving(provider_app(provider, people), sock))
     return issuer
+
+
+async def _start_partner(stack: contextlib.AsyncExitStack, folder: Path, gateway: str) -> str | None:
+    """Returns where a provider by SAML is, or None where its libraries are not installed."""
+    if find_spec("signxml") is None:
+        return None
+    from gateway.devkit.partner import start_partner
+
+    return (await start_partner(stack, folder, gateway)).entity_id
 
 
 async def _start_service(
