@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.devkit.keys import SIGNING, KeyRing
+from gateway.model import ASYMMETRIC
 
 REALM = "demo"
 AUDIENCE = "gateway"
@@ -18,6 +19,8 @@ LIFESPAN = 300  # Keycloak's default, in seconds
 SCOPES = ("email", "profile")  # Keycloak's default client scopes that are told in the token
 
 WEB = "gateway-web"
+LIGHTWEIGHT = ("exp", "iat", "jti", "iss", "sub", "typ", "azp", "cnf", "sid", "scope")  # what such a token says
+
 MOBILE = "mobile-app"
 SHOP = "shop-app"
 NO_AUDIENCE = "no-audience"
@@ -43,6 +46,8 @@ class Client:
     algorithm: str = "RS256"
     exchanges: bool = False
     enabled: bool = True
+    kind: str = "full"  # of its tokens: full, lightweight (signed, without audience and roles), or opaque
+    binds: str | None = None  # what its tokens are bound to: dpop or certificate
 
 
 def demo_clients() -> tuple[Client, ...]:
@@ -62,6 +67,9 @@ class Provider:
     ) -> None:
         self.issuer = issuer
         self.keys = keys or KeyRing()
+        self.held: dict[str, dict[str, Any]] = {}  # whole claims, by what a token tells of them: its jti, or itself
+        self.revoked: set[str] = set()  # by jti
+        self.proofs: set[str] = set()  # DPoP proofs that were used, by jti
         self._clients = {client.id: client for client in clients}
         self._clock = clock
 
@@ -95,11 +103,22 @@ class Provider:
         """
         client = self._clients[client_id]
         replaced = self._claims(client, client.lifespan if lifespan is None else lifespan) | claims
-        return self.sign({name: value for name, value in replaced.items() if value is not None}, client.algorithm)
+        return self._made(client, {name: value for name, value in replaced.items() if value is not None})
 
     def sign(self, claims: Mapping[str, Any], algorithm: str = "RS256", **header: Any) -> str:
         """Any claims under the realm's active key; `header` adds to or replaces `typ` and `kid`."""
         return self.keys.sign(claims, algorithm, header)
+
+    def _made(self, client: Client, claims: dict[str, Any]) -> str:
+        """A token of the client's kind; what it does not say itself is held."""
+        if client.kind == "opaque":
+            token = secrets.token_urlsafe(32)
+            self.held[token] = claims
+            return token
+        if client.kind == "lightweight":
+            self.held[claims["jti"]] = claims
+            claims = {name: value for name, value in claims.items() if name in LIGHTWEIGHT}
+        return self.sign(claims, client.algorithm)
 
     def discovery(self) -> dict[str, Any]:
         """The metadata of what is served here (OpenID Connect Discovery 1.0 section 3)."""
@@ -108,6 +127,9 @@ class Provider:
             "issuer": self.issuer,
             "token_endpoint": f"{endpoints}/token",
             "jwks_uri": f"{endpoints}/certs",
+            "introspection_endpoint": f"{endpoints}/token/introspect",
+            "revocation_endpoint": f"{endpoints}/revoke",
+            "dpop_signing_alg_values_supported": list(ASYMMETRIC),
             "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
             "response_types_supported": [],
             "subject_types_supported": ["public"],

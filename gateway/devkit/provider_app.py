@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
+from gateway.devkit.binding import binding_of
 from gateway.devkit.exchange import GRANT, exchange
+from gateway.devkit.introspection import token_routes
 from gateway.devkit.oauth import OAuthError
 from gateway.devkit.people import People, Rejected
 from gateway.devkit.people_app import PeoplePages
@@ -49,6 +51,10 @@ def provider_app(provider: Provider, people: People | None = None) -> Starlette:
     async def token(request: Request) -> JSONResponse:
         return JSONResponse(await _grant(provider, people, request), headers=NO_STORE)
 
+    async def asked(request: Request) -> tuple[Client, Mapping[str, str]]:
+        form = await _form(request)
+        return _authenticate(provider, _credentials(request, form)), form
+
     async def push(request: Request) -> JSONResponse:
         form = await _form(request)
         client = _authenticate(provider, _credentials(request, form))
@@ -63,6 +69,7 @@ def provider_app(provider: Provider, people: People | None = None) -> Starlette:
         Route("/.well-known/openid-configuration", discovery),
         Route("/protocol/openid-connect/certs", certs),
         Route("/protocol/openid-connect/token", token, methods=["POST"]),
+        *token_routes(provider, asked),
     ]
     if pages is not None:
         realm += [Route("/protocol/openid-connect/ext/par/request", push, methods=["POST"]), *pages.routes()]
@@ -95,11 +102,12 @@ async def _grant(provider: Provider, people: People | None, request: Request) ->
         raise OAuthError("unsupported_grant_type", "Unsupported grant_type")
     scope = _scope(form.get("scope", ""))
     peer = request.client.host if request.client else None
+    bound = binding_of(provider, client, request)
     return {
-        "access_token": provider.token(client.id, scope=scope, clientHost=peer, clientAddress=peer),
+        "access_token": provider.token(client.id, scope=scope, clientHost=peer, clientAddress=peer, **bound),
         "expires_in": client.lifespan,
         "refresh_expires_in": 0,
-        "token_type": "Bearer",
+        "token_type": bound.get("typ", "Bearer"),
         "not-before-policy": 0,
         "scope": scope,
     }
