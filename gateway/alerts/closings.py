@@ -13,7 +13,8 @@ from gateway.model import Alert, AlertKind
 
 EVERY = 5.0  # seconds between looks at what has ended
 LATE = 3.0  # seconds after a window's end in which workers may still report
-KEPT = 3_600.0  # seconds after it for which counts are kept that nobody asked for
+HOUR = 3_600  # seconds; what is kept lies in pages by the hour in which windows end
+KEPT = HOUR  # after which nobody asks for counts any more
 REACHED = 100  # percent: what is told is told at this bin
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,9 @@ class Closings:
         """Tell once more when its window has ended."""
         if _concerns(alert) and alert.kind == AlertKind.THRESHOLD:
             try:
-                await self._shelf.put("closing", alert.id, json.dumps(alert))
+                hour = int(alert.window_end or 0) // HOUR
+                await self._shelf.put(f"closing:{hour}", alert.id, json.dumps(alert))
+                await self._shelf.put("closing", str(hour), "")
             except self._away as error:
                 log.debug("the end of a window will not be told: %s", error)
 
@@ -58,7 +61,7 @@ class Closings:
         if not _concerns(alert) or alert.kind == AlertKind.CLOSED:
             return alert
         try:
-            return alert._replace(refused=int(await self._shelf.get("refused", _name(alert)) or 0))
+            return alert._replace(refused=await self._refused(alert))
         except self._away:
             return alert
 
@@ -75,34 +78,41 @@ class Closings:
     async def look(self) -> None:
         """Put into the outbox what has ended and refused something; that is there again where it ends between."""
         now = self._clock()
-        for text in (await self._shelf.all("closing")).values():
-            alert = Alert(*json.loads(text))
-            if alert.window_end is None or now < alert.window_end + LATE:
-                continue
-            refused = int(await self._shelf.get("refused", _name(alert)) or 0)
-            if refused:
-                name = f"{alert.id.rpartition('-')[0]}-{AlertKind.CLOSED}"
-                ended = alert._replace(id=name, kind=AlertKind.CLOSED.value, refused=refused, raised_at=now)
-                await self._outbox.send_again(ended)
-            await self._shelf.remove("closing", alert.id)
-        await self._sweep(now)
+        for hour in await self._shelf.all("closing"):  # in which windows end
+            if int(hour) * HOUR + LATE <= now:
+                await self._look_at(hour, now)
 
-    async def _sweep(self, now: float) -> None:
-        ended = [name for name in await self._shelf.all("refused") if float(name.partition(":")[2]) + KEPT < now]
-        if ended:
-            await self._shelf.remove("refused", *ended)
+    async def _look_at(self, hour: str, now: float) -> None:
+        page = f"closing:{hour}"
+        for text in (await self._shelf.all(page)).values():
+            alert = Alert(*json.loads(text))
+            if alert.window_end is not None and now >= alert.window_end + LATE:
+                await self._close(alert, now)
+                await self._shelf.remove(page, alert.id)
+        if now >= (int(hour) + 1) * HOUR + LATE and not await self._shelf.size(page):
+            await self._shelf.remove("closing", hour)
+
+    async def _close(self, alert: Alert, now: float) -> None:
+        refused = await self._refused(alert)
+        if refused:
+            name = f"{alert.id.rpartition('-')[0]}-{AlertKind.CLOSED}"
+            ended = alert._replace(id=name, kind=AlertKind.CLOSED.value, refused=refused, raised_at=now)
+            await self._outbox.send_again(ended)
+
+    async def _refused(self, alert: Alert) -> int:
+        end = ceil(alert.window_end or 0)
+        name = f"{alert.id.rpartition('-')[0]}:{end}"  # as the workers name a counter and its window
+        return int(await self._shelf.get(f"refused:{end // HOUR}", name) or 0)
 
 
 async def add_refused(shelf: Shelf, counts: Mapping[str, int]) -> None:
     """So many more were refused, by counter and window. Raises what the shelf raises."""
+    pages: dict[int, dict[str, int]] = {}
     for name, count in counts.items():
-        await shelf.add("refused", name, count)
+        pages.setdefault(int(name.partition(":")[2]) // HOUR, {})[name] = count
+    for hour, some in pages.items():
+        await shelf.add(f"refused:{hour}", some, (hour + 1) * HOUR + KEPT)
 
 
 def _concerns(alert: Alert) -> bool:
     return alert.rejects and alert.bin == REACHED and alert.window_end is not None
-
-
-def _name(alert: Alert) -> str:
-    """As the workers name a counter and its window."""
-    return f"{alert.id.rpartition('-')[0]}:{ceil(alert.window_end or 0)}"

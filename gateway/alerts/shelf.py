@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from gateway.store import StoreError, keys
 from gateway.store.lines import Lines
 from gateway.store.pipe import Command
 
+AT_ONCE = 500  # commands
 AWAY = (StoreError,)  # what a StoreShelf raises
 
 
@@ -29,15 +32,17 @@ class Shelf(Protocol):
     async def size(self, page: str) -> int:
         """How many the page has."""
 
-    async def add(self, page: str, name: str, number: int) -> None:
-        """The number that is there is higher by so many."""
+    async def add(self, page: str, numbers: Mapping[str, int], until: int) -> None:
+        """The numbers that are there are higher by so many; the page is kept until then (Unix seconds)."""
 
 
 class MemoryShelf:
     """For the `memory` store: gone with the process. See Shelf."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._pages: dict[str, dict[str, str]] = {}
+        self._ends: dict[str, int] = {}
 
     async def get(self, page: str, name: str) -> str | None:
         return self._pages.get(page, {}).get(name)
@@ -56,8 +61,13 @@ class MemoryShelf:
     async def size(self, page: str) -> int:
         return len(self._pages.get(page, {}))
 
-    async def add(self, page: str, name: str, number: int) -> None:
-        await self.put(page, name, str(int(await self.get(page, name) or 0) + number))
+    async def add(self, page: str, numbers: Mapping[str, int], until: int) -> None:
+        for old in [one for one, end in self._ends.items() if end < self._clock()]:
+            del self._ends[old]
+            self._pages.pop(old, None)
+        self._ends[page] = until
+        for name, number in numbers.items():
+            await self.put(page, name, str(int(await self.get(page, name) or 0) + number))
 
 
 class StoreShelf:
@@ -85,8 +95,12 @@ class StoreShelf:
     async def size(self, page: str) -> int:
         return int(await self._ask("HLEN", page))
 
-    async def add(self, page: str, name: str, number: int) -> None:
-        await self._ask("HINCRBY", page, name, str(number))
+    async def add(self, page: str, numbers: Mapping[str, int], until: int) -> None:
+        key, names = keys.book(self._prefix, page), list(numbers)
+        for start in range(0, len(names), AT_ONCE):
+            some: list[Command] = [("HINCRBY", key, name, numbers[name]) for name in names[start : start + AT_ONCE]]
+            calls: list[Command] = [*some, ("EXPIREAT", key, until)]
+            await self._lines.at(keys.BOOK, lambda line, calls=calls: line.ask(*calls), again=False)  # type: ignore[misc]
 
     async def _ask(self, command: str, page: str, *words: str) -> Any:
         asked: Command = (command, keys.book(self._prefix, page), *words)

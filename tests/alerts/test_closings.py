@@ -38,7 +38,7 @@ class Shelf(MemoryShelf):
 
 class Stand:
     def __init__(self, clock: Any) -> None:
-        self.shelf, self.outbox = Shelf(), MemoryOutbox()
+        self.shelf, self.outbox = Shelf(clock), MemoryOutbox()
         self.mine = True
         self.closings = Closings(self.shelf, self.outbox, clock=clock, sleep=clock.sleep, turn=self.turn, away=AWAY)
 
@@ -78,14 +78,14 @@ async def test_the_end_of_a_window_is_told_once_with_what_was_refused(stand: Sta
     assert await stand.closings.filled(closed) == closed
     await stand.closings.look()
     assert await stand.pushed() == []
-    await clock.advance(3_601.0)
+    await clock.advance(7_200.0)
     await stand.closings.look()
-    assert await stand.shelf.all("refused") == {}
+    assert await stand.shelf.all("closing") == {}
 
 
 async def test_a_window_in_which_nothing_was_refused_ends_in_silence(stand: Stand, full: Alert, clock: Any) -> None:
     await stand.closings.expect(full)
-    await clock.advance(60.0)
+    await clock.advance(7_200.0)
     await stand.closings.look()
     assert (await stand.pushed(), await stand.shelf.all("closing")) == ([], {})
 
@@ -141,9 +141,8 @@ async def test_workers_and_alerts_mean_the_same_counter() -> None:
     await refusals.report()
     alert = crossing("mobile", limit, key, here, 100, 5, here.start + 10)
     assert alert.rejects
-    shelf = Shelf()
-    for counts in told:
-        for name, count in counts.items():
-            await shelf.add("refused", name, count)
+    shelf = Shelf(lambda: here.start)
     closings = Closings(shelf, MemoryOutbox(), clock=lambda: 0.0, sleep=None, turn=None)  # type: ignore[arg-type]
+    for counts in told:
+        await closings.add(counts)
     assert (await closings.filled(alert)).refused == 4
