@@ -99,7 +99,7 @@ def asked_for(config: Config) -> Iterator[Finding]:
     """Services that take certificates need a listener that asks for them."""
     names = [name for name, service in config.services.items() if any(line.certificate for line in service.accept)]
     asks = any(listener.tls is not None and listener.tls.client_ca is not None for listener in config.listen)
-    if names and not asks:
+    if names and not asks and config.client_certificate is None:
         text = f"{', '.join(names)} accept certificates, and no listener asks for one; give one `tls.client_ca`"
         yield warning("client certificates", text)
 

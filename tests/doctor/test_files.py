@@ -178,6 +178,7 @@ def test_who_takes_certificates_must_ask_for_them(files: SimpleNamespace) -> Non
     service = Service(name="x", upstream=upstream, accept=(Accept(certificate="devices"),), rules=())
     (found,) = asked_for(Config(services={"x": service}))
     assert (found.level, found.about) == (Level.WARNING, "client certificates")
+    assert not list(asked_for(Config(services={"x": service}, client_certificate="xfcc")))
     tls = ServerTls(certificates=(Certificate(files.good, files.good),), client_ca=files.ca)
     listener = Listener(address=Address("127.0.0.1", 0), tls=tls)
     assert not list(asked_for(Config(services={"x": service}, listen=(listener,))))
