@@ -24,6 +24,7 @@ from gateway.admin.app import admin_app
 from gateway.admin.keys import key_routes
 from gateway.admin.revocations import revocation_routes
 from gateway.admin.serve import serve_admin
+from gateway.admin.sessions import session_routes
 from gateway.admin.suspensions import suspension_routes
 from gateway.control import Message, take_config
 from gateway.model import Alert, Config
@@ -35,6 +36,7 @@ from gateway.process.listeners import CannotListenError, address_of, bind, open_
 from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
 from gateway.process.revocations import RevocationDesk
+from gateway.process.sessions import SessionDesk
 from gateway.process.signing import SigningKeeper
 from gateway.process.stores import StoreKeeper
 from gateway.process.suspensions import SuspensionDesk
@@ -82,6 +84,7 @@ class Supervisor:
         self._marks = MarksKeeper(self._broadcast)
         self._signing = SigningKeeper()
         self._revocations = RevocationDesk()
+        self._sessions = SessionDesk()
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -121,6 +124,8 @@ class Supervisor:
         more += revocation_routes(self._revocations)
         self._revocations.start(self._marks.marks, self._config)
         more += key_routes(KeyDesk(self._marks.marks))
+        self._sessions.start(self._marks.records, self._marks.marks, self._config)
+        more += session_routes(self._sessions)
         pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
         background(stack, serve_admin(pages, admin))
         background(stack, self._notifier.keep_alive())
@@ -193,6 +198,7 @@ class Supervisor:
         self._usage.take(config)
         self._signing.take(config)
         self._revocations.take(config)
+        self._sessions.take(config)
 
     # --- the admin listener
 

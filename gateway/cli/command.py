@@ -17,6 +17,7 @@ from gateway.cli import (
     keys,
     plans,
     reload,
+    sessions,
     start,
     tokens,
     top,
@@ -58,6 +59,7 @@ def command() -> typer.Typer:
     app.add_typer(keys.app, name="keys")
     app.add_typer(clients.app, name="clients")
     app.add_typer(tokens.app, name="tokens")
+    app.add_typer(sessions.app, name="sessions")
     app.command(epilog="Example:  gateway version -o json")(version.version)
     return app
 
