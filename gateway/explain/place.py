@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from gateway.explain.request import Explainer
 from gateway.explain.step import Step, note
 from gateway.gate.protocols import NoSuspensions, Suspensions
+from gateway.identity.credentials import Ask
 from gateway.identity.passport import Passport
 from gateway.identity.revocations import Marks, NoMarks
-from gateway.model import Config
+from gateway.identity.verifier import Answer, Presented
+from gateway.model import Config, Identity
 from gateway.quota.adjust import Accounts
 from gateway.quota.suspensions import Suspensions as Suspended
 from gateway.store import StoreError
@@ -39,6 +41,7 @@ async def explaining(config: Config) -> AsyncIterator[tuple[Explainer, list[Step
             config.applications.values(),
             certificates=config.certificates,
             marks=marks,
+            sign_on=NoSessions(),
             log=_silent(),
         )
         stack.push_async_callback(passport.close)
@@ -59,6 +62,22 @@ async def _store(stack: AsyncExitStack, config: Config) -> tuple[StoreMarks, Acc
     durable = store.kind == "embedded"
     accounts = Accounts(servers, prefix=store.prefix, fence=store.fence, durable=durable, replicas=store.replicas)
     return marks, accounts
+
+
+class NoSessions:
+    """Of people: their cookies are for the gateway alone, so a request is taken as one without."""
+
+    def verifier(self, _providers: tuple[str, ...]) -> NoSessions:
+        return self
+
+    def way_in(self, _ask: Ask) -> str | None:
+        return None
+
+    def present(self, _ask: Ask) -> Presented | None:
+        return None
+
+    def verify(self, presented: Presented, _ask: Ask, _done: Callable[[Answer], None]) -> Identity | None:
+        return presented.identity
 
 
 def _silent() -> logging.Logger:

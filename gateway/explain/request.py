@@ -227,6 +227,8 @@ def _by(application: Application, identity: Identity) -> str:
 def _asks_for(line: Accept) -> str:
     if line.anonymous is not None:
         return f"nobody's credentials: application {line.anonymous}"
+    if line.sign_in:
+        return f"a person signed in at {' or '.join(line.sign_in)}; sessions are not looked at here"
     return " and ".join(sorted(f"{item.kind} {_place(item.name)}" for item in items_of(line)))
 
 

@@ -23,6 +23,20 @@ def test_what_cannot_be_looked_at_is_told(gateway: Run, plans: Path) -> None:
     assert [step["code"] for step in steps if step["verdict"] == "refused"] == ["credentials_missing"]
 
 
+def test_sessions_of_people_are_not_looked_at(gateway: Run, plans: Path) -> None:
+    file = plans / "gateway.yaml"
+    signing = "sign_in: {client_id: g, client_secret: s}"
+    provider = f"keycloak: {{oidc: {{issuer: 'http://127.0.0.1:1/realms/demo', audience: gateway, {signing}}}}}"
+    line = "      - api_key: {header: X-Api-Key}"
+    text = file.read_text().replace("version: 1\n", f"version: 1\nidentity: {{{provider}}}\n")
+    file.write_text(text.replace(line, f"      - sign_in: [keycloak]\n{line}"))
+    shown = gateway("explain", "plans", "-r", "GET /orders")
+    assert "note     accept[0]: a person signed in at keycloak; sessions are not looked at here" in shown.stdout, (
+        shown.stderr
+    )
+    assert "(401 credentials_missing)" in shown.stdout
+
+
 def test_what_no_listener_would_take(gateway: Run, plans: Path) -> None:
     shown = gateway("explain", "plans", "-r", "GET /../x")
     assert (shown.returncode, shown.stdout) == (
