@@ -16,6 +16,7 @@ from gateway.config.problems import Problem, quote
 from gateway.config.source.tree import Mark, Node, Start
 
 DEPTH = 32
+TOO_DEEP = f"the file is nested deeper than {DEPTH} levels"
 NODES = 250_000  # of one file; about 10,000 plans
 COPIES = 10_000  # values that the aliases of one file may add
 CONTROL = "holds a line break or a control character"
@@ -79,7 +80,7 @@ class _Composer:
     def _bound(self, node: Node) -> None:
         self._nodes += 1
         if node.depth > DEPTH:
-            raise Stop(node.mark, f"the file is nested deeper than {DEPTH} levels")
+            raise Stop(node.mark, TOO_DEEP)
         if self._nodes > NODES:
             raise Stop(node.mark, f"the file has more than {NODES} values; spread them over several files")
 
@@ -161,6 +162,8 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, file: Path) -> Problem:
     lines = text.splitlines() or [""]
     if line >= len(lines):  # the end of the file, after its last line break
         line, column = len(lines) - 1, len(lines[-1])
+    if "nesting depth" in (error.problem or ""):  # of libyaml, which reads ahead
+        return Mark(file, line + 1, column + 1).problem(TOO_DEEP)
     cure = _cure(lines[line], column)
     return Mark(file, line + 1, column + 1).problem(cure or f"is not YAML: {error.problem or error.context}")
 
