@@ -45,7 +45,7 @@ def _tellings(name: str, block: Service, service: model.Service) -> Iterator[tup
 def _check_exchange(name: str, block: Service, file: File, where: Where, context: Context) -> None:
     for position, line in enumerate(block.accept):
         if line.jwt is None:
-            text = "has no token, and the service's upstream is told by one that is exchanged"
+            text = "has no token that could be exchanged for the service; `identity: token` is for all credentials"
             context.complain(("services", name, "accept", position), Complaint(text))
             continue
         provider = file.identity.get(line.jwt)
