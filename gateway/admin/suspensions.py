@@ -20,6 +20,12 @@ def suspension_routes(desk: SuspensionDesk) -> list[Route]:
             raise OrderError(f"there is no parameter '{min(strange)}' (application)")
         return page({"suspended": desk.show(request.query_params.get("application"))})
 
+    async def suspend(request: Request) -> Response:
+        order, _ = await order_of(request)
+        if order.plan is not None or order.limit is not None:
+            raise OrderError("a suspension has 'application' and 'by'")
+        return page({"suspended": await desk.suspend(order)})
+
     async def resume(request: Request) -> Response:
         order, members = await order_of(request, "reset")
         reset = members.get("reset", False)
@@ -29,5 +35,6 @@ def suspension_routes(desk: SuspensionDesk) -> list[Route]:
 
     return [
         Route("/usage/suspended", answered(show), methods=["GET"]),
+        Route("/usage/suspend", answered(suspend), methods=["POST"]),
         Route("/usage/resume", answered(resume), methods=["POST"]),
     ]

@@ -59,12 +59,26 @@ def reset(
 
 @app.command(epilog="Example:  gateway usage suspended plans/")
 def suspended(folder: Folder, admin: Admin = None, output: Output = Format.TEXT) -> None:
-    """List who went over a limit with `over: suspend`, and was not resumed."""
+    """List who is suspended: for going over a limit with `over: suspend`, or by hand."""
     rows = told("usage suspended", folder, admin, "GET", "/usage/suspended", key="suspended")
     if output is Format.JSON:
         print_json(rows)
     else:
         print(table(("application", "over", "since"), [(row["scope"], row["over"], row["since"]) for row in rows]))
+
+
+@app.command(epilog="Example:  gateway usage suspend plans/ mobile")
+def suspend(folder: Folder, application: Whose, admin: Admin = None, output: Output = Format.TEXT) -> None:
+    """Serve an application, or one of its clients or users, no more, on all gateways within a second.
+
+    It lasts until `gateway usage resume`, whatever the files say.
+    """
+    order = {"application": application, "by": operator()}
+    rows = told("usage suspend", folder, admin, "POST", "/usage/suspend", order, key="suspended")
+    if output is Format.JSON:
+        print_json(rows)
+    else:
+        print(f"{application}: suspended since {rows[0]['since']}")
 
 
 @app.command(epilog="Example:  gateway usage resume plans/ mobile --reset")
@@ -77,7 +91,7 @@ def resume(
     admin: Admin = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Serve an application again that went over a limit with `over: suspend`, on all gateways within a second.
+    """Serve an application again that was suspended by hand or by a limit, on all gateways within a second.
 
     Where clients or users are counted apart all of them are resumed, or the one that is named. Until the window ends
     the next request goes over the limit again, unless --reset or a top-up has made room.
@@ -87,7 +101,12 @@ def resume(
     if output is Format.JSON:
         print_json(rows)
     for row in rows if output is Format.TEXT else ():
-        print(f"{row['scope']}: resumed; suspended since {row['since']} for going over {row['over']}")
+        print(f"{row['scope']}: resumed; suspended since {row['since']} {why(row['over'])}")
+
+
+def why(over: str) -> str:
+    """Why somebody is suspended, in words."""
+    return over if " of " not in over else f"for going over {over}"
 
 
 def told(

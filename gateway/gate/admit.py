@@ -182,7 +182,7 @@ class Gate:
         scopes = whose(application, identity, ask.peer, route.service)
         scope = scopes[Per.APPLICATION]
         charges = charges_of(contract.limits, route)
-        require_resumed(self._suspensions, application, scopes.values(), contract.limits)
+        require_resumed(self._suspensions, application, (application.name, *scopes.values()), contract.limits)
         if any(charge.limit.value == 0 and not charge.limit.shadow for charge in charges):
             raise outside_plan(scope, plan)
         claim = self._claim(scopes, charges)

@@ -29,8 +29,8 @@ def require_standing(application: Application, account: Account | None, now: flo
 def require_resumed(
     suspensions: Suspensions, application: Application, scopes: Iterable[str], limits: Iterable[Limit]
 ) -> None:
-    """Raises Forbidden where one of the `scopes` that a request counts in went over a limit that suspends, and
-    Unavailable where nobody knows yet.
+    """Raises Forbidden where one of the `scopes` that a request counts in is suspended, by hand or by a limit that it
+    went over, and Unavailable where nobody knows yet.
     """
     if not suspensions.known and any(limit.over is Over.SUSPEND for limit in limits):
         raise Unavailable("it is not known yet who is suspended", code="ledger_down")
@@ -39,8 +39,8 @@ def require_resumed(
 
 
 def over_and_out(application: Application) -> Forbidden:
-    """The answer to the request that goes over a limit that suspends, and to all after it."""
-    return _refused(application, "suspended for going over a limit", "application_suspended")
+    """The answer to the request that goes over a limit that suspends, and to all of who is suspended."""
+    return _refused(application, "the application is suspended", "application_suspended")
 
 
 def _refused(application: Application, text: str, code: str) -> Forbidden:

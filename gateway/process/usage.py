@@ -49,6 +49,11 @@ class UsageDesk:
         self._config = Config()
         self._servers: Topology | None = None
 
+    @property
+    def config(self) -> Config:
+        """The plans that hold."""
+        return self._config
+
     def start(self, stack: AsyncExitStack, config: Config) -> None:
         """`config` with the store's URL."""
         self._config = config

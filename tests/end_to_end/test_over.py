@@ -59,6 +59,17 @@ async def test_who_goes_over_is_suspended_on_every_gateway_until_resumed(
         actions = [line["action"] for line in lines]  # both may have seen that it went over
         assert [*dict.fromkeys(actions)] == ["usage.suspend", "usage.reset", "usage.resume"]
         assert await rush([other], token, 3, connections=1) == {200: 3}  # what it knew is not held against it
+        done = await other.command("usage", "suspend", str(other.plans), "mobile")
+        assert done.stdout.startswith("mobile: suspended since ")
+
+        async def refused_at_both() -> bool:
+            return {await code_at(gateway) for gateway in running} == {"403 application_suspended"}
+
+        await until(refused_at_both)
+        done = await one.command("usage", "resume", str(one.plans), "mobile")
+        assert done.stdout.endswith(" by hand\n")
+        unknown = await one.command("usage", "suspend", str(one.plans), "nobody")
+        assert unknown.stderr == "gateway usage suspend: 'nobody' is not an application of the plans\n"
         refused = await one.command("usage", "resume", str(one.plans), "mobile")
         assert refused.stderr == "gateway usage resume: nobody called 'mobile' is suspended\n"
 

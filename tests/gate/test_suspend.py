@@ -13,6 +13,7 @@ from gateway.gate import Gate
 from gateway.model import (
     Application,
     Config,
+    Each,
     Identity,
     Limit,
     Outcome,
@@ -72,12 +73,14 @@ class Elsewhere:
 
 
 class Stand:
-    def __init__(self, *limits: Limit, ledger: Any = None) -> None:
+    def __init__(self, *limits: Limit, ledger: Any = None, each: Each = Each.SHARED) -> None:
         config = Config(
             services={"orders": ORDERS},
             plans={"gold": Plan(name="gold", services=("orders",), limits=limits)},
             applications={
-                "mobile": Application(name="mobile", plans=("gold",), client_ids=("mobile-app",), account="acme"),
+                "mobile": Application(
+                    name="mobile", plans=("gold",), client_ids=("mobile-app",), account="acme", each=each
+                ),
                 "web": Application(name="web", plans=("gold",), client_ids=("web-app",), account="acme"),
             },
         )
@@ -152,3 +155,11 @@ def test_until_it_is_known_who_is_suspended_only_plans_that_suspend_wait(over: O
     stand = Stand(replace(TWO, over=over))
     stand.suspended.known = False
     assert stand.ask() == answer
+
+
+def test_an_application_is_suspended_with_all_its_clients() -> None:
+    stand = Stand(TWO, each=Each.CLIENT)
+    assert stand.ask() == "200"
+    stand.suspended["mobile"] = TWO
+    stand.gate.heard("mobile", resumed=False)
+    assert stand.ask() == "403 application_suspended"
