@@ -70,7 +70,7 @@ class ApiKeys:
             raise ValueError(f"application {application.name}: an API key's digest is not sha256: and 64 hex digits")
         if digest in self._held:
             raise ValueError(f"application {application.name}: an API key is given twice")
-        self._held[digest] = Held(identity_of(application, "api_key"), key.digest, bounds_of(key, marks))
+        self._held[digest] = Held(identity_of(application, f"api_key:{key.shown}"), key.digest, bounds_of(key, marks))
 
 
 def mistyped(key: bytes) -> bool:

@@ -46,7 +46,9 @@ class AppIds:
                 raise ValueError(
                     f"application {application.name}: an app key's digest is not sha256: and 64 hex digits"
                 )
-            keys[digest] = Held(identity_of(application, "app_id", "app_key"), key.digest, bounds_of(key, marks))
+            keys[digest] = Held(
+                identity_of(application, "app_id", f"app_key:{key.shown}"), key.digest, bounds_of(key, marks)
+            )
         self._apps[app_id] = App(identity_of(application, "app_id"), keys)
 
 

@@ -18,6 +18,11 @@ class ApiKey:
     addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     referrers: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """What logs call it."""
+        return self.name or self.digest.removeprefix("sha256:")[:12]
+
     def __str__(self) -> str:
         """Its digest by the beginning, so that a line can hold it."""
         return f"{self.digest[:15]}…" if self.name is None else f"{self.name} ({self.digest[:15]}…)"

@@ -57,6 +57,10 @@ class Recorded:
         return None if self.admission is None else self.admission.identity.subject
 
     @property
+    def proof(self) -> str | None:
+        return None if self.admission is None else " ".join(self.admission.identity.proof) or None
+
+    @property
     def outcome(self) -> Outcome | None:
         """What the ledger said, if it was asked and a limit applied."""
         if self.admission is not None:

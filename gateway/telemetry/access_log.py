@@ -19,6 +19,7 @@ BATCH = 64  # requests that wait to be formatted together: one after the other t
 CONTEXTS = 4_096  # preformatted parts that are remembered
 LONGEST_PATH = 768  # as JSON; with thirteen fields of 200, names and numbers, a line stays below 3,900
 LONGEST_FIELD = 200
+LONGEST_PROOF = 80
 LONGEST_WORD = 20
 
 LINE = (
@@ -116,7 +117,8 @@ def _shown(raw: bytes, longest: int = LONGEST_FIELD) -> bytes:
 def _context_text(r: Record) -> str:
     return (
         f'"service":{_field(r.service)},"route":{_field(r.template)},"application":{_field(r.application)},'
-        f'"plan":{_field(r.plan)},"subject":{_field(r.subject)},"status":{r.status},"reason":{_field(r.reason)},'
+        f'"plan":{_field(r.plan)},"subject":{_field(r.subject)},"proof":{quote(r.proof, LONGEST_PROOF)},'
+        f'"status":{r.status},"reason":{_field(r.reason)},'
         f'"upstream":{_field(r.upstream_name)},"limit":{_field(r.limit)},"shadow":{_field(r.shadow)},'
         f'"ledger":{quote(r.ledger, LONGEST_WORD)}'
     )

@@ -11,8 +11,8 @@ class Record(Protocol):
 
     @property
     def kind(self) -> Hashable:
-        """Equal for records that are alike in service, template, application, plan, subject, status, reason, target,
-        limits and ledger."""
+        """Equal for records that are alike in service, template, application, plan, subject, proof, status, reason,
+        target, limits and ledger."""
 
     def identify(self) -> tuple[bytes, bytes]:
         """The request id and the trace id."""
@@ -51,6 +51,10 @@ class Record(Protocol):
 
     @property
     def subject(self) -> str | None: ...
+
+    @property
+    def proof(self) -> str | None:
+        """By what credentials, such as `jwt:keycloak` or `api_key:ci`."""
 
     @property
     def status(self) -> int:

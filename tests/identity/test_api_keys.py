@@ -50,7 +50,7 @@ def test_a_key_finds_its_application_always_as_the_same_object():
     found = keys.find(mine.key.encode())
     assert found is not None
     assert (found.identity.application, found.identity.client_id) == ("mobile", None)
-    assert found.identity.proof == ("api_key",)
+    assert found.identity.proof == (f"api_key:{mine.digest[7:19]}",)
     again, another = keys.find(mine.key.encode()), keys.find(other.key.encode())
     assert again is not None and another is not None
     assert found.identity is again.identity

@@ -41,7 +41,7 @@ async def test_an_id_and_any_of_its_keys_are_an_application(opened, service, ask
             identity = passport.identify(service(FIELDS), asked, print)
             assert identity is not None
             assert (identity.application, identity.subject) == ("mobile", "application:mobile")
-            assert identity.proof == ("app_id", "app_key")
+            assert identity.proof == ("app_id", f"app_key:{key.digest[7:19]}")
             assert passport.identify(service(FIELDS), asked, print) is identity
 
 

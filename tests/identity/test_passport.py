@@ -86,7 +86,7 @@ async def test_a_line_wants_all_its_credentials_and_joins_them(opened, issuer, s
         identity = passport.identify(protected, asked, print)
         assert identity is not None
         assert (identity.subject, identity.client_id, identity.application) == ("4f1c", "mobile-app", "mobile")
-        assert identity.proof == ("jwt:keycloak", "api_key")
+        assert identity.proof == ("jwt:keycloak", f"api_key:{MOBILE.digest[7:19]}")
         assert passport.identify(protected, asked, print) is identity
 
 

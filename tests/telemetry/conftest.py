@@ -24,6 +24,7 @@ class Finished:
     application: str | None = "mobile"
     plan: str | None = "gold"
     subject: str | None = "f3b1c0de"
+    proof: str | None = "jwt:keycloak"
     status: int = 200
     reason: str = "ok"
     bytes_in: int = 0
@@ -38,7 +39,7 @@ class Finished:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        who = self.service, self.template, self.application, self.plan, self.subject
+        who = self.service, self.template, self.application, self.plan, self.subject, self.proof
         return (*who, self.status, self.reason, self.upstream_name, self.limit, self.shadow, self.ledger)
 
     def identify(self) -> tuple[bytes, bytes]:

@@ -70,6 +70,7 @@ def test_a_request_is_one_line_of_json(finished: Callable[..., Any]) -> None:
         "application": "mobile",
         "plan": "gold",
         "subject": "f3b1c0de",
+        "proof": "jwt:keycloak",
         "status": 200,
         "reason": "ok",
         "upstream": "https://orders-1.internal:8443",
@@ -86,12 +87,23 @@ def test_a_request_is_one_line_of_json(finished: Callable[..., Any]) -> None:
 
 def test_what_is_not_known_is_null(finished: Callable[..., Any]) -> None:
     refused = finished(
-        service=None, template=None, application=None, plan=None, subject=None, status=404, reason="no_service",
-        upstream_seconds=None, upstream_name=None, limit=None, remaining=None,
+        service=None, template=None, application=None, plan=None, subject=None, proof=None, status=404,
+        reason="no_service", upstream_seconds=None, upstream_name=None, limit=None, remaining=None,
     )  # fmt: skip
     line = line_of(refused)
     assert (line["status"], line["reason"]) == (404, "no_service")
-    unknown = ["service", "route", "application", "plan", "subject", "upstream", "upstream_ms", "limit", "remaining"]
+    unknown = [
+        "service",
+        "route",
+        "application",
+        "plan",
+        "subject",
+        "proof",
+        "upstream",
+        "upstream_ms",
+        "limit",
+        "remaining",
+    ]
     assert [line[name] for name in unknown] == [None] * len(unknown)
 
 
@@ -148,14 +160,14 @@ def test_a_hostile_client_can_neither_forge_a_line_nor_make_it_so_long_that_work
     record = finished(
         method=method, host=host, path=path, request_id=request_id, trace_id=request_id, peer=peer, subject=subject,
         application=application, template=template, service=template, plan=template, upstream_name=template,
-        limit=template, shadow=template, reason=template, ledger=template,
+        limit=template, shadow=template, reason=template, ledger=template, proof=template,
         bytes_in=2**63, bytes_out=2**63, remaining=2**63,
     )  # fmt: skip
     [line] = lines_of(record)
     assert len(line) <= select.PIPE_BUF
     assert line.isascii() and line[:-1].decode().replace("\x7f", "").isprintable()
     fields = json.loads(line)
-    assert len(fields) == 23
+    assert len(fields) == 24
     assert fields["status"] == 200
 
 
