@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from gateway.doctor.dates import validity
+from gateway.doctor.dates import SOON, validity
 from gateway.doctor.finding import Finding, Level, ok, problem, warning
 from gateway.doctor.saml import saml_findings
 from gateway.model import ClientCertificates, ClientTls, Config, DownMode, Oidc, Store
@@ -95,6 +95,31 @@ def saml_metadata(config: Config) -> Iterator[Finding]:
         yield from saml_findings(provider, datetime.now(UTC))
 
 
+def keys(config: Config) -> Iterator[Finding]:
+    """Those that end soon, or have: their owners may not know."""
+    now = datetime.now(UTC)
+    for application in config.applications.values():
+        for key in (*application.api_keys, *application.app_keys):
+            ends = None if key.expires is None else datetime.fromtimestamp(key.expires, UTC)
+            if ends is not None and ends - now < SOON:
+                when = f"ended on {ends:%Y-%m-%d}; take it out" if ends <= now else f"ends on {ends:%Y-%m-%d %H:%M} UTC"
+                cure = "" if ends <= now else "; `gateway keys roll` makes another in its place"
+                yield warning(f"key {key.shown} of {application.name}", when + cure)
+
+
+def signing_keys(config: Config) -> Iterator[Finding]:
+    """Those of the gateway's own tokens are for its user's eyes alone."""
+    folder = config.data / "signing"
+    if config.identity_tokens is None or not folder.is_dir():
+        return
+    open_ = [path.name for path in (folder, *folder.glob("*.pem")) if path.stat().st_mode & 0o077]
+    if open_:
+        text = f"others may read {', '.join(open_)}, and sign tokens as the gateway; chmod go= and delete the keys"
+        yield problem("signing keys", text)
+    else:
+        yield ok("signing keys", f"{len(list(folder.glob('*.pem')))}, for this user alone")
+
+
 def asked_for(config: Config) -> Iterator[Finding]:
     """Services that take certificates need a listener that asks for them."""
     names = [name for name, service in config.services.items() if any(line.certificate for line in service.accept)]
@@ -124,4 +149,12 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return False
 
 
-FILE_CHECKS: tuple[FileCheck, ...] = (data_folder, certificates, revocations, saml_metadata, asked_for)
+FILE_CHECKS: tuple[FileCheck, ...] = (
+    data_folder,
+    keys,
+    signing_keys,
+    certificates,
+    revocations,
+    saml_metadata,
+    asked_for,
+)

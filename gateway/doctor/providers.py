@@ -51,7 +51,7 @@ async def _of_provider(oidc: Oidc) -> list[Finding]:
     source = Source(oidc)
     try:
         metadata = await source.channel.discover()
-        found = [ok(about, f"answers as {oidc.issuer}"), *_plain(oidc), *_endpoints(oidc, metadata)]
+        found = [ok(about, f"answers as {oidc.issuer}"), *_plain(oidc), *endpoints(oidc, metadata)]
         found.append(await _keys(oidc, source))
         found.append(await clock(oidc, source.channel))
         return [*found, *[finding async for finding in _own_clients(oidc, source.channel, metadata)]]
@@ -69,7 +69,7 @@ def _plain(oidc: Oidc) -> Iterator[Finding]:
         yield warning(f"identity {oidc.name}", text)
 
 
-def _endpoints(oidc: Oidc, metadata: dict[str, Any]) -> Iterator[Finding]:
+def endpoints(oidc: Oidc, metadata: dict[str, Any]) -> Iterator[Finding]:
     wanted = (
         ("jwks_uri", "checking tokens", True),
         ("introspection_endpoint", "introspection", oidc.introspection is not None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,15 +15,19 @@ from corpus.saml.metadata import key as saml_key
 from rigs.issuers import Issuer
 
 from gateway.doctor.dates import validity
-from gateway.doctor.files import asked_for, certificates, data_folder, revocations, saml_metadata
+from gateway.doctor.files import asked_for, certificates, data_folder, keys, revocations, saml_metadata, signing_keys
 from gateway.doctor.finding import Level
+from gateway.identity.outward.signing_keys import SigningKeys
 from gateway.model import (
     Accept,
     Address,
+    ApiKey,
+    Application,
     Certificate,
     ClientCertificates,
     ClientTls,
     Config,
+    IdentityTokens,
     Listener,
     NamedBy,
     Oidc,
@@ -171,6 +176,29 @@ def test_metadata_of_saml_is_judged_by_its_certificates(tmp_path: Path) -> None:
         (Level.PROBLEM, "expired"),
         (Level.PROBLEM, "has no SingleSignOnService of the HTTP-Redirect binding"),
     ]
+
+
+def test_keys_that_end_are_told(tmp_path: Path) -> None:
+    now = datetime.now(UTC).timestamp()
+    ends = {"gone": now - 1, "soon": now + 86_400, "late": now + 90 * 86_400, "never": None}
+    digests = [ApiKey(f"sha256:{place:064}", name, end) for place, (name, end) in enumerate(ends.items())]
+    application = Application(name="mobile", plans=(), api_keys=tuple(digests[:2]), app_keys=tuple(digests[2:]))
+    told = list(keys(Config(applications={"mobile": application})))
+    assert [(finding.about, finding.text.split()[0]) for finding in told] == [
+        ("key gone of mobile", "ended"),
+        ("key soon of mobile", "ends"),
+    ]
+
+
+def test_signing_keys_are_for_the_gateways_user_alone(tmp_path: Path) -> None:
+    config = Config(data=tmp_path, identity_tokens=IdentityTokens(issuer="https://g", path="/.k", rotate=86_400))
+    assert not list(signing_keys(config))
+    SigningKeys(tmp_path / "signing", 86_400, time.time).current()
+    assert [finding.level for finding in signing_keys(config)] == [Level.OK]
+    next((tmp_path / "signing").glob("*.pem")).chmod(0o644)
+    (found,) = signing_keys(config)
+    assert found.level is Level.PROBLEM
+    assert "sign tokens as the gateway" in found.text
 
 
 def test_who_takes_certificates_must_ask_for_them(files: SimpleNamespace) -> None:

@@ -15,7 +15,7 @@ from gateway.devkit.provider_app import provider_app
 from gateway.devkit.servers import listener, port_of, serving
 from gateway.doctor.finding import Finding, Level
 from gateway.doctor.providers import Client as Tried
-from gateway.doctor.providers import clock, examine_providers
+from gateway.doctor.providers import clock, endpoints, examine_providers
 from gateway.identity.channel import Channel
 from gateway.model import Application, ClientCredentials, Config, Introspection, Oidc
 
@@ -99,10 +99,11 @@ async def test_a_clock_that_is_off(date: str, level: Level) -> None:
     assert told.level is level
 
 
-async def test_endpoints_that_are_needed() -> None:
+def test_endpoints_that_are_needed() -> None:
     asks = Introspection(client_id="gateway", client_secret="s", tokens=("opaque",))
-    told = await found(change=lambda oidc: replace(oidc, introspection=asks))
-    assert told[1].text == "its metadata has no introspection_endpoint, which introspection needs"
+    oidc = Oidc(name="sso", issuer="https://sso.example", audience=("gateway",), introspection=asks)
+    told = [finding.text for finding in endpoints(oidc, {"jwks_uri": "https://sso.example/certs"})]
+    assert told == ["its metadata has no introspection_endpoint, which introspection needs"]
 
 
 @pytest.mark.parametrize(("secret", "level"), [(MOBILE.secret, Level.OK), ("wrong", Level.PROBLEM)])
