@@ -105,7 +105,8 @@ def gate_of(config: Config, clock: Clock) -> Gate:
 def answer(gate: Gate, clock: Clock, row: dict[str, str]) -> str:
     """200, or a refusal's status and the limit or code that says why."""
     clock.turn(row)
-    ask = Request(row["client"], row["user"], peer=row.get("address", "192.0.2.1"))
+    method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
+    ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
     heard: list[Any] = []
     try:
         admission = gate.admit(ask, gate.route(ask), heard.append)
