@@ -13,7 +13,7 @@ import pytest
 
 from gateway.config import load
 from gateway.errors import GatewayError, OverLimit
-from gateway.gate import Gate
+from gateway.gate import Admission, Gate
 from gateway.http.ratelimit import policy_of
 from gateway.model import Config, Identity, Service
 from gateway.quota.census import Units
@@ -90,6 +90,32 @@ class Clock:
     def turn(self, row: dict[str, str]) -> None:
         if text := row.get("time"):
             self.now = datetime.fromisoformat(text).timestamp()
+        if text := row.get("at"):
+            self.now = MONDAY + seconds(text)
+
+
+def seconds(text: str) -> float:
+    """`1.5s`"""
+    return float(text.removesuffix("s"))
+
+
+class UnderWay:
+    """Requests that were let in; each ends when its row says, or at once."""
+
+    def __init__(self) -> None:
+        self._ends: list[tuple[float, Admission]] = []
+
+    def begin(self, row: dict[str, str], now: float, admission: Admission) -> None:
+        self._ends.append((now + seconds(row.get("lasts") or "0s"), admission))
+        self.end(now)
+
+    def end(self, now: float) -> None:
+        """Those that have ended by now."""
+        ended = [admission for at, admission in self._ends if at <= now]
+        self._ends = [(at, admission) for at, admission in self._ends if at > now]
+        for admission in ended:
+            if admission.outcome is not None and admission.outcome.hold is not None:
+                admission.outcome.hold.settle(admission.route.usage)
 
 
 def gate_of(config: Config, clock: Clock) -> Gate:
@@ -102,9 +128,10 @@ def gate_of(config: Config, clock: Clock) -> Gate:
     return gate
 
 
-def answer(gate: Gate, clock: Clock, row: dict[str, str]) -> str:
+def answer(gate: Gate, clock: Clock, under_way: UnderWay, row: dict[str, str]) -> str:
     """200, or a refusal's status and the limit or code that says why."""
     clock.turn(row)
+    under_way.end(clock.now)
     method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
     ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
     heard: list[Any] = []
@@ -116,6 +143,7 @@ def answer(gate: Gate, clock: Clock, row: dict[str, str]) -> str:
     except GatewayError as error:
         return f"{error.status} {error.code}"
     assert admission is not None
+    under_way.begin(row, clock.now, admission)
     if admission.upstream is not None:
         return f"200, by {admission.upstream}"
     shadow = admission.outcome and admission.outcome.shadow
@@ -126,10 +154,10 @@ def answer(gate: Gate, clock: Clock, row: dict[str, str]) -> str:
 async def test_requests_get_what_the_document_says(example: Example, tmp_path: Path) -> None:
     (tmp_path / "plans.yaml").write_text(example.plans)
     clock = Clock()
-    gate = gate_of(load(tmp_path), clock)
+    gate, under_way = gate_of(load(tmp_path), clock), UnderWay()
     answers = []
     for row in example.rows:
-        answers.append(answer(gate, clock, row))
+        answers.append(answer(gate, clock, under_way, row))
         await asyncio.sleep(0)  # marks are set
     assert answers == [row["answer"] for row in example.rows]
 

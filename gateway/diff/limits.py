@@ -9,7 +9,7 @@ from gateway import model
 from gateway.diff.difference import Fresh, Kind, LimitChange
 from gateway.diff.plain import changes
 from gateway.model import Application, Config, Each, Limit
-from gateway.quota.counters import Rule
+from gateway.quota.counters import Rule, is_window
 from gateway.quota.crossings import metric_of
 
 Pair = tuple[Limit | None, Limit | None]
@@ -48,11 +48,11 @@ def pairs(before: list[Limit], after: list[Limit]) -> list[Pair]:
 
 
 def _metric_and_period(limit: Limit) -> Any:
-    return limit.service, limit.metric, limit.period
+    return limit.service, limit.metric, limit.kind, limit.period
 
 
 def _metric(limit: Limit) -> Any:
-    return limit.service, limit.metric
+    return limit.service, limit.metric, limit.kind
 
 
 def limit_changes(found: list[Pair]) -> Iterator[LimitChange]:
@@ -82,7 +82,7 @@ def _amount(limit: Limit | None) -> str | None:
 def fresh(found: list[Pair], before: Each, after: Each) -> Iterator[Fresh]:
     """The counters that start at 0, of an application that was there before."""
     for old, new in found:
-        if new is not None:
+        if new is not None and is_window(new):
             name = label(new)
             why = f"it counts {EACH[after]}, was {EACH[before]}" if before is not after else _why(old, new)
             if why:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from redis.exceptions import ResponseError
 
 from gateway.quota.adjust import ADJUST
-from gateway.quota.dispatch import CONSUME
+from gateway.quota.calls import CONSUME
+from gateway.quota.memo import PUBLISH
+from gateway.quota.pools.calls import POOLS
 from gateway.quota.restore import RESTORE
-from gateway.quota.watch import PUBLISH
 from gateway.store import keys
 from gateway.store.connection import PATIENCE
 from gateway.store.fence import LOOK
@@ -25,7 +26,7 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
     """On an open link to the server with the run id `run`. Raises ResponseError for what does not run."""
     scratch = keys.probe(prefix, tag)
     record, processes, last, counter, outbox = (f"{scratch}-{what}" for what in ("e", "p", "l", "c", "o"))
-    value, names, facts, order, ends = (f"{scratch}-{what}" for what in ("v", "n", "f", "r", "d"))
+    value, names, facts, order, ends, pool = (f"{scratch}-{what}" for what in ("v", "n", "f", "r", "d", "h"))
     try:
         look = await _run(LOOK, link, (2, record, processes, "doctor", run, 0, 0, 0, 1, 10, 0))
         here = f"{look.split(b';')[1].decode()} {run}"
@@ -39,8 +40,9 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
         await _run(INDEX, link, (1, names, "doctor", 10_000))
         await _run(WRITE, link, (3, facts, order, ends, 0, 1, "doctor", "", "", ""))
         await _run(READ, link, (2, facts, order, 0, 1, 0))
+        await _run(POOLS, link, (1, pool, 1, 0, "doctor", record, here, 1, 1_000_000, 1, "", 0, 0, 1, 0))
     finally:
-        used = (record, processes, last, counter, outbox, value, names, facts, order, ends)
+        used = (record, processes, last, counter, outbox, value, names, facts, order, ends, pool)
         await link.exchange([("DEL", *used)], PATIENCE)
 
 

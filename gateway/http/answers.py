@@ -10,7 +10,7 @@ from http import HTTPStatus
 from gateway.errors import GatewayError, HttpsRequired, OverLimit, SignInNeeded
 from gateway.http.ratelimit import limit_fields
 from gateway.http.refusals import rendered, status_of
-from gateway.model import Refusal
+from gateway.model import Kind, Refusal
 
 STATUS_LINES = {s: b"HTTP/1.1 %d \r\n" % s for s in range(100, 600)} | {
     s.value: b"HTTP/1.1 %d %b\r\n" % (s.value, s.phrase.encode()) for s in HTTPStatus
@@ -83,7 +83,7 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
             "application": error.application,
             "plan": error.plan,
             "metric": f"{limit.service}.{limit.metric}" if limit.service else limit.metric,
-            "period": limit.period.value,
+            "period": limit.span if limit.kind is Kind.CONCURRENT else limit.period.value,
             "limit": limit.value,
             "resets_at": None if resets_at is None else datetime.fromtimestamp(resets_at, UTC).isoformat(),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from gateway.model import Limit, Outcome, Per, Period
+from gateway.model import Kind, Limit, Outcome, Per, Period
 
 SECONDS = {  # `w`, the window's length; the longest that it gets where months and years differ
     Period.SECOND: 1,
@@ -49,10 +49,20 @@ _policies: dict[int, Policy] = {}
 def _remember(limit: Limit) -> Policy:
     metric = f"{limit.service}.{limit.metric}" if limit.service else limit.metric
     whose = "" if limit.per is Per.APPLICATION else f"-{limit.per}"
-    name = f"{metric}-{limit.period}{whose}"
-    window = f";w={SECONDS[limit.period]}" if limit.period in SECONDS else ""
-    lines = f'ratelimit-policy: "{name}";q={limit.value}{window}\r\nratelimit: "{name}"'
+    name = f"{metric}-{limit.span}{whose}"
+    lines = f'ratelimit-policy: "{name}";{quota_of(limit)}\r\nratelimit: "{name}"'
     if len(_policies) > 10_000:  # reloads leave old ones behind
         _policies.clear()
     policy = _policies[id(limit)] = Policy(limit, name, lines.encode())
     return policy
+
+
+def quota_of(limit: Limit) -> str:
+    """How much, and in which time: of a rate, its bucket, and how long that takes to fill."""
+    match limit.kind:
+        case Kind.CONCURRENT:
+            return f'q={limit.value};qu="concurrent-requests"'
+        case Kind.RATE:
+            return f"q={limit.burst};w={math.ceil(limit.burst * SECONDS[limit.period] / limit.value)}"
+        case Kind.WINDOW:
+            return f"q={limit.value}" + (f";w={SECONDS[limit.period]}" if limit.period in SECONDS else "")

@@ -41,6 +41,7 @@ from gateway.model.plans import (
     Down,
     DownMode,
     Each,
+    Kind,
     Limit,
     Over,
     Pattern,
@@ -51,7 +52,7 @@ from gateway.model.plans import (
 )
 from gateway.model.pricing import Pricing, Range, cost_of
 from gateway.model.refusals import Refusal
-from gateway.model.requests import USAGE_PAGE, Alert, AlertKind, Charge, Outcome, Route, Verdict
+from gateway.model.requests import USAGE_PAGE, Alert, AlertKind, Charge, Hold, Outcome, Route, Verdict
 from gateway.model.services import (
     MAX_BODY,
     UNLIMITED,
@@ -97,10 +98,12 @@ __all__ = [
     "Dpop",
     "Drain",
     "Each",
+    "Hold",
     "Identity",
     "IdentityTokens",
     "Introspection",
     "KeyPlace",
+    "Kind",
     "Limit",
     "Listener",
     "Memory",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gateway.model.plans import Account, Application, Limit, Per, Plan
+from gateway.model.plans import Account, Application, Kind, Limit, Per, Plan
 from gateway.model.whole import Config
 
 
@@ -43,14 +43,14 @@ def distinct(limits: Iterable[Limit]) -> tuple[Limit, ...]:
     """The first of those that have one counter."""
     found: dict[object, Limit] = {}
     for limit in limits:
-        key = limit.plan, limit.service, limit.metric, limit.period, limit.zone, limit.per
+        key = limit.plan, limit.service, limit.metric, limit.kind, limit.period, limit.zone, limit.per
         found.setdefault(key, limit)
     return tuple(found.values())
 
 
 def shown(limits: Iterable[Limit]) -> list[Limit]:
-    """Those that are limits, without what only counts."""
-    return [limit for limit in limits if not limit.meter]
+    """Those with usage to show: without what only counts for prices, and what is not counted in windows."""
+    return [limit for limit in limits if not limit.meter and limit.kind is Kind.WINDOW]
 
 
 def every_limit(config: Config) -> Iterator[Limit]:

@@ -30,6 +30,14 @@ class Period(StrEnum):
     ETERNITY = "eternity"
 
 
+class Kind(StrEnum):
+    """What a limit holds within bounds."""
+
+    WINDOW = "window"  # how much in a calendar window
+    CONCURRENT = "concurrent"  # how much at once
+    RATE = "rate"  # how fast: a token bucket
+
+
 class Over(StrEnum):
     """What happens to a request over a limit."""
 
@@ -95,7 +103,8 @@ class Limit:
     """A rule of a plan; its state is a counter.
 
     The fields before `value` are the counter's key, so that editing a value keeps the usage.
-    `bins` are the percentages at which an alert is raised.
+    `bins` are the percentages at which an alert is raised. Where it is no window, `period` is what a rate is for;
+    what is counted at once has none, so that it says `eternity`.
     """
 
     plan: str
@@ -104,9 +113,12 @@ class Limit:
     period: Period
     zone: str = "UTC"
     per: Per = Per.APPLICATION
+    kind: Kind = Kind.WINDOW
     value: int
+    burst: int = 0  # of a rate: the most that passes at once
     over: Over = Over.REJECT
     upstream: str | None = None  # of the service, that serves what is over the limit: for `degrade`
+    wait: float = 0.0  # seconds that a request over it may wait
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     meter: bool = False  # no limit at all: it only counts, for prices
     bins: tuple[int, ...] = ()
@@ -116,7 +128,7 @@ class Limit:
     @property
     def leased(self) -> int:
         """The units that the store may hand out: all but what `local` keeps back."""
-        if self.down.mode is not DownMode.LOCAL or self.over is Over.ALLOW:
+        if self.down.mode is not DownMode.LOCAL or self.over is Over.ALLOW or self.kind is not Kind.WINDOW:
             return self.value
         return self.value - int(self.value * self.down.share)
 
@@ -125,10 +137,24 @@ class Limit:
         """The units that each gateway has for itself while the store is away."""
         return (self.value - self.leased) // self.down.gateways
 
+    @property
+    def span(self) -> str:
+        """What it is told apart by from others of its metric: `minute`, `rate-second`, `concurrent`."""
+        match self.kind:
+            case Kind.WINDOW:
+                return self.period
+            case Kind.RATE:
+                return f"{self.kind}-{self.period}"
+            case Kind.CONCURRENT:
+                return self.kind
+
     def __str__(self) -> str:
         metric = f"{self.service}.{self.metric}" if self.service else self.metric
+        if self.kind is Kind.CONCURRENT:
+            return f"{self.value} {metric} at once" + ("" if self.per is Per.APPLICATION else f" per {self.per}")
+        rate = " as a rate" if self.kind is Kind.RATE else ""
         whose = "" if self.per is Per.APPLICATION else f" and {self.per}"
-        return f"{self.value} {metric} per {self.period}{whose}"
+        return f"{self.value} {metric} per {self.period}{whose}{rate}"
 
 
 class Pattern(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.model.conditions import Require
 from gateway.model.plans import DownMode, Limit
@@ -30,10 +30,11 @@ class Route:
 
 
 class Charge(NamedTuple):
-    """What one request costs a limit."""
+    """What one request costs a limit. `reserved`: what it costs in the end is known when the request has ended."""
 
     limit: Limit
     cost: int
+    reserved: bool = False
 
 
 class Verdict(StrEnum):
@@ -44,13 +45,20 @@ class Verdict(StrEnum):
     UNAVAILABLE = "unavailable"  # the store cannot be asked
 
 
+class Hold(Protocol):
+    """What a ledger keeps for a request while it is under way: permits, and what is reserved."""
+
+    def settle(self, usage: Mapping[str, int]) -> None:
+        """The request has ended, and used so much of each metric (0 of what is not said); once."""
+
+
 class Outcome(NamedTuple):
     """A verdict with the limit that decided: the one that refused, else the scarcest (None: no limit applies).
 
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
     where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
     a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
-    hand what is left.
+    hand what is left. `hold` is to be settled when the request has ended.
     """
 
     verdict: Verdict
@@ -61,6 +69,7 @@ class Outcome(NamedTuple):
     fallback: DownMode | None = None
     shadow: Limit | None = None
     elsewhere: bool = False
+    hold: Hold | None = None
 
 
 class AlertKind(StrEnum):

@@ -20,6 +20,7 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.forwarding import VIA
 from gateway.proxy.heads import answer_fields, request_head
 from gateway.proxy.pages import RESERVED
+from gateway.proxy.settling import settle
 from gateway.proxy.terms import PLAIN, Terms
 
 if TYPE_CHECKING:
@@ -277,6 +278,7 @@ class ClientConnection(Arrival):
 
     def _record(self, exchange: Exchange) -> None:
         exchange.seconds = time.monotonic() - exchange.begun
+        settle(exchange)
         self.server.record(exchange)
 
     # --- the stop

@@ -289,3 +289,5 @@ class Exchange(Recorded):
         """The gate's late answer; nobody waits for it once the client is gone."""
         if self.client is not None:
             self.client.decided(self, result)
+        elif isinstance(result, Admission) and result.outcome is not None and result.outcome.hold is not None:
+            result.outcome.hold.settle({})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from gateway.quota.counters import Claim
+from gateway.quota.groups import Group, Keeper
 from gateway.quota.leases import Leases
 from gateway.quota.page import (
     APART,
+    APART_OPEN,
     DONE,
     LEASED,
+    OPEN,
     SENT,
     SENT_APART,
     SENT_BACK,
@@ -20,25 +22,15 @@ from gateway.quota.page import (
     TOLD_APART,
     USED,
 )
-from gateway.quota.scopes import MICRO, Counter, Meter, Scope, Waiter
+from gateway.quota.scopes import MICRO, Counter, Scope
 from gateway.store.fence import Fence
-from gateway.store.script import Command
+from gateway.store.script import Command, Script
 
 REMEMBERED = 60  # seconds that the store remembers a process's last call about a scope
 
 STALE = "-"
 
-
-class Group(NamedTuple):
-    """Requests of one claim, and the counters that it had when they were counted.
-
-    `lent`: what they are granted is leased, for they need other scopes' units too.
-    """
-
-    claim: Claim[Meter]
-    counters: tuple[Counter, ...]  # beside claim.firm
-    waiters: list[Waiter]
-    lent: bool = False
+CONSUME = Script("gateway.quota", "consume.lua")
 
 
 class State(NamedTuple):
@@ -94,22 +86,6 @@ def command(
     return (1 + len(counters), key, *counters, *header, *rows)
 
 
-class Keeper(Protocol):
-    """Who keeps the books of scopes."""
-
-    def answered(self, call: Call, answer: Answer) -> None:
-        """The store has done `call`."""
-
-    def undone(self, call: Call) -> None:
-        """The store has not done `call`, and never will."""
-
-    def voided(self, call: Call) -> None:
-        """Nobody will know whether the store has done `call`."""
-
-    def failed(self, call: Call) -> None:
-        """The store cannot do `call`, nor another about the same counters."""
-
-
 class Call:
     """What is sent, again under the same number if its answer is lost.
 
@@ -121,6 +97,7 @@ class Call:
         *("_asked", "_keeper", "_leases"),
         *("counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried"),
     )
+    script = CONSUME
 
     def __init__(
         self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float, keeper: Keeper
@@ -145,6 +122,10 @@ class Call:
 
     def __str__(self) -> str:
         return repr(self.scope.name)
+
+    def parse(self, answer: bytes) -> Answer:
+        """See Errand."""
+        return Answer.parse(answer)
 
     def answered(self, answer: Answer) -> None:
         """See Errand."""
@@ -189,7 +170,7 @@ class Call:
         counter.idle = False
         counter.unreported = 0
         bank = words[place + DONE] & 1
-        used, apart = words[place + USED], words[place + APART]
+        used, apart = words[place + USED] - words[place + OPEN], words[place + APART] - words[place + APART_OPEN]
         words[place + SENT_USED] = used
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back
@@ -232,6 +213,7 @@ class Call:
             self._conclude(counter, state.direct, state.ahead)
             counter.hand += state.direct + state.ahead
             counter.spent, counter.topped, counter.asked = state.spent, state.topped, self.sent
+            counter.left = int(counter.entry.row[0]) + state.topped - state.spent - state.held
             self._leases.topped_up(counter, state.ahead, self.sent)
         self._note_remaining()
         for meter in {meter for group in self.groups for meter, _ in group.claim.firm}:

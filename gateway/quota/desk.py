@@ -6,20 +6,26 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from gateway.model import Outcome, Verdict
-from gateway.quota.calls import Answer, Call, Group
+from gateway.quota.calls import Answer, Call
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
 from gateway.quota.deadlines import Deadlines
+from gateway.quota.groups import Group, grouped
 from gateway.quota.hand import held_elsewhere, lacking, lacks, scarcest, shadowed, spend, take
+from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
 from gateway.quota.memo import Memo
 from gateway.quota.page import PageFullError
+from gateway.quota.pools.calls import PoolAnswer, PoolCall
+from gateway.quota.pools.scopes import PoolScope
 from gateway.quota.scopes import Meter, Scope, Waiter, scope_of
 
 REST = 0.015  # seconds after which a scope asks again for what others hold
-SOFT = 0.25  # seconds for which it is believed that others hold the rest
+
+AnyCall = Call | PoolCall
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +46,19 @@ class Desk:
     ) -> None:
         self.closed = False
         self._clock = clock
-        self._leases = leases
-        self._memo = memo
+        self._leases, self._memo = leases, memo
         self._timeout = timeout
         self._ready = ready
         self._without_store = without_store
-        self._numbers = itertools.count(1)
+        self.numbers = itertools.count(1)
+        self._holds = Holds(leases, ready)
         self._deadlines: Deadlines[Waiter] = Deadlines(self._expire)
         self._timers: set[asyncio.TimerHandle] = set()
 
     def take(self, claim: Claim[Meter]) -> Outcome | None:
         """What can be decided here; None: the store must be asked."""
         try:
-            return take(claim, self._clock, self._leases, self._refill)
+            return take(claim, self._clock, self._leases, self._holds, self._refill)
         except PageFullError:
             log.exception("more counters are in use at a time than this process can lease")
             return self._without_store(claim)
@@ -83,7 +89,7 @@ class Desk:
 
     # --- calls
 
-    def call(self, scope: Scope) -> Call | None:
+    def call(self, scope: Scope) -> AnyCall | None:
         """Everything that waits in a scope as one call; None if it can be decided without."""
         answers = self._decide(scope)
         waiting, scope.waiting = scope.waiting, []
@@ -94,10 +100,25 @@ class Desk:
         self._answer_all(answers)
         return call
 
-    def answered(self, call: Call, answer: Answer) -> None:
+    def answered(self, call: AnyCall, answer: Any) -> None:
         """Hand out what the store granted. What nobody waits for any more stays in hand."""
+        call.scope.call = None
+        if isinstance(call, PoolCall):
+            self._pools_answered(call, answer)
+        else:
+            self._windows_answered(call, answer)
+        if self.closed:
+            self._give_back(call.scope)
+
+    def _pools_answered(self, call: PoolCall, answer: PoolAnswer) -> None:
+        call.settle(answer)
+        for group in call.groups:
+            self._lend(group, len(group.waiters))
+            call.scope.waiting += (waiter for waiter in group.waiters if waiter.done is not None)
+        self._answer_all(self._again(call.scope, at_once=False))
+
+    def _windows_answered(self, call: Call, answer: Answer) -> None:
         scope = call.scope
-        scope.call = None
         call.settle(answer)
         self._memo.note(call.counters, answer.states, answer.now)
         now = self._clock.earliest()
@@ -115,22 +136,20 @@ class Desk:
             scope.waiting += waiting[len(lucky) :]
         answers += self._again(scope, at_once=None in answer.states)
         self._answer_all(answers)
-        if self.closed:
-            self._give_back(scope)
 
-    def undone(self, call: Call) -> None:
+    def undone(self, call: AnyCall) -> None:
         """Who waited waits on."""
         call.undo()
         self._put_back(call)
 
-    def voided(self, call: Call) -> None:
+    def voided(self, call: AnyCall) -> None:
         """Nobody is let in without being counted; what may have been granted is lost."""
         lost = call.void()
         if lost:
             log.warning("%d units of %s may stay held for nobody in this window", lost, call)
         self._put_back(call)
 
-    def failed(self, call: Call) -> None:
+    def failed(self, call: AnyCall) -> None:
         """Who waited hears it at once; what was to be reported waits for the next look."""
         call.void()
         call.scope.call = None
@@ -139,17 +158,9 @@ class Desk:
         if call.scope.waiting:
             self._ready(call.scope)
 
-    def _packed(self, scope: Scope, waiting: list[Waiter]) -> Call | None:
-        now = self._clock.earliest()
-        alike: dict[tuple[Claim[Meter], bool], list[Waiter]] = {}
-        for waiter in waiting:
-            alike.setdefault((waiter.part(scope), bool(waiter.claim.parts)), []).append(waiter)
-        groups = [
-            Group(part, tuple(meter.at(now) for meter, _ in part.firm), waiters, lent)
-            for (part, lent), waiters in alike.items()
-        ]
+    def _packed(self, scope: Scope, waiting: list[Waiter]) -> AnyCall | None:
         try:
-            call = Call(next(self._numbers), scope, groups, self._leases, self._clock.local(), self)
+            call = self._make(scope, grouped(scope, waiting, self._clock.earliest()))
         except PageFullError:
             log.exception("more counters are in use at a time than this process can lease")
             return None  # who waits hears it in time
@@ -158,7 +169,13 @@ class Desk:
         scope.call = call
         return call
 
-    def _put_back(self, call: Call) -> None:
+    def _make(self, scope: Scope, groups: list[Group]) -> AnyCall:
+        local, number = self._clock.local(), next(self.numbers)
+        if isinstance(scope, PoolScope):
+            return PoolCall(number, scope, groups, self._leases, local, local + self._clock.ahead, self)
+        return Call(number, scope, groups, self._leases, local, self)
+
+    def _put_back(self, call: AnyCall) -> None:
         scope = call.scope
         scope.call = None
         scope.waiting += (waiter for group in call.groups for waiter in group.waiters if waiter.done is not None)
@@ -196,9 +213,9 @@ class Desk:
         """
         answers = self._decide(scope)
         for waiter in scope.waiting:
-            meter = lacking(waiter.part(scope))
-            if meter is not None and meter.counter.asked > -1:
-                waiter.held = meter
+            held = lacking(waiter.part(scope))
+            if held is not None:
+                waiter.held = held
                 self._return(waiter, after=scope.name)
         if self.closed:
             self._expire_scope(scope)
@@ -223,7 +240,7 @@ class Desk:
         """
         for counter in waiter.lent:
             if counter.hand and counter.scope.name > after:
-                counter.idle = True
+                counter.give_back()
                 self._ready(counter.scope)
 
     def _rest(self, scope: Scope) -> None:
@@ -242,7 +259,7 @@ class Desk:
         """Return all that is in hand: it is not needed any more."""
         scope.resting = False
         for counter in scope.cells:
-            counter.idle = counter.hand > 0
+            counter.give_back()
         self._ready(scope)
 
     def _refill(self, scope: Scope) -> None:
@@ -256,10 +273,10 @@ class Desk:
         if waiter.held is None:
             self._answer(waiter, self._without_store(waiter.claim))
             return
-        meter = waiter.held
-        if meter is lacking(waiter.part(meter.scope)):
-            meter.counter.soft_until = self._clock.local() + SOFT
-        self._answer(waiter, held_elsewhere(meter))
+        meter, cost = waiter.held
+        if waiter.held == lacking(waiter.part(meter.scope)):
+            meter.counter.soften(self._clock.local())
+        self._answer(waiter, held_elsewhere(meter, cost, self._clock))
 
     def _expire_scope(self, scope: Scope) -> None:
         waiters, scope.waiting = scope.waiting, []

@@ -15,13 +15,13 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from gateway.quota.calls import REMEMBERED, Answer
+from gateway.quota.calls import REMEMBERED
 from gateway.quota.clock import StoreClock
 from gateway.quota.errands import Caller, Errand
 from gateway.quota.watch import CALLS, OF_ONE_CALL, Watch
 from gateway.store import keys
 from gateway.store.fence import Fence
-from gateway.store.script import Command, Script
+from gateway.store.script import Command, run_all
 from gateway.store.topology import Link, Node
 
 AWAY = 1.0  # seconds without an answer
@@ -29,8 +29,6 @@ LANES = 2  # round trips under way at once
 PATIENCE = 1.0  # seconds that a round trip may take before its connection is given up
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between attempts while the store is away
 ANOTHER_EPOCH = ("EPOCH", "FENCED")
-
-CONSUME = Script("gateway.quota", "consume.lua")
 
 log = logging.getLogger(__name__)
 
@@ -205,9 +203,9 @@ class Dispatcher:
         fence, outbox = self._watch.fence, keys.outbox(self._prefix, self._node.tag)
         for call in calls:
             call.begin(fence.epoch)
-        commands = [call.command(self._clock.seen, fence, outbox) for call in calls]
+        commands = [(call.script, call.command(self._clock.seen, fence, outbox)) for call in calls]
         self._made += len(calls)
-        answers = await CONSUME.run(link, commands, self._patience, *self._after)
+        answers = await run_all(link, commands, self._patience, *self._after)
         if self._after:
             replicas = answers.pop()
             if isinstance(replicas, Exception) or replicas < self._wait:
@@ -244,7 +242,7 @@ class Dispatcher:
             else:
                 call.undone()
             return answer
-        done = Answer.parse(answer)
+        done = call.parse(answer)
         self._clock.learn(done.now, call.sent, received)
         call.answered(done)
         return None

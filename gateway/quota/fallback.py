@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from gateway.model import DownMode, Outcome, Verdict
-from gateway.quota.calls import Answer, call_key, command
+from gateway.model import DownMode, Kind, Outcome, Verdict
+from gateway.quota.calls import CONSUME, Answer, call_key, command
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
 from gateway.quota.hand import count, count_apart, known_refusal, shadowed
@@ -38,7 +38,8 @@ class WithoutStore:
         now = self._clock.earliest()
         late = self._clock.local() + self._clock.ahead
         limit = claim.firm[0][0].limit
-        lines = [self._line(meter, cost, now) for meter, cost in claim.firm if meter.limit.down.mode is limit.down.mode]
+        windows = [line for line in claim.firm if line[0].limit.kind is Kind.WINDOW]  # others cannot be shared out
+        lines = [self._line(meter, cost, now) for meter, cost in windows if meter.limit.down.mode is limit.down.mode]
         if limit.down.mode is DownMode.LOCAL and any(line.end <= late for line in lines):
             return UNAVAILABLE  # at the edge of two windows
         outcome = self._fallback.decide(limit, lines)
@@ -50,7 +51,7 @@ class WithoutStore:
     def _count(self, claim: Claim[Meter], now: float) -> None:
         try:
             for meter, cost in claim.firm:
-                if meter.limit.down.mode is DownMode.OPEN:
+                if meter.limit.down.mode is DownMode.OPEN and meter.limit.kind is Kind.WINDOW:
                     count_apart(meter, cost, now, self._leases)
             count(claim, 1, now, self._leases)
         except PageFullError:
@@ -77,6 +78,8 @@ class WithoutStore:
 class ShareCall:
     """A report of local shares as a call of consume.lua; see Errand. What is not done is told again."""
 
+    script = CONSUME
+
     def __init__(self, report: Report, sent: float, telling: set[tuple[str, str]]) -> None:
         self.sent = sent
         self.epoch = 0
@@ -102,6 +105,10 @@ class ShareCall:
         return command(
             call_key(keys[0], self._report.reporter), keys, self._report.number, seen, fence, outbox, rows, 0
         )
+
+    def parse(self, answer: bytes) -> Answer:
+        """See Errand."""
+        return Answer.parse(answer)
 
     def answered(self, answer: Answer) -> None:
         """See Errand."""

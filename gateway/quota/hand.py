@@ -7,15 +7,19 @@ from math import inf
 
 from gateway.model import Outcome, Verdict
 from gateway.quota.clock import StoreClock
-from gateway.quota.counters import UNLIMITED, Claim, granted, refused
+from gateway.quota.counters import UNLIMITED, Claim, busy, granted, refused, too_fast, within_rate
+from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
 from gateway.quota.page import APART, USED
+from gateway.quota.pools.scopes import Pool
 from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
 
 REFUSED_FOR = 1.0  # seconds that a refusal is believed
 
 
-def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callable[[Scope], None]) -> Outcome | None:
+def take(
+    claim: Claim[Meter], clock: StoreClock, leases: Leases, holds: Holds, refill: Callable[[Scope], None]
+) -> Outcome | None:
     """Take a claim's costs from the units in hand, all or none; None: the store must be asked.
 
     Raises PageFullError. `refill` hears of a scope that should lease more before it has none.
@@ -26,9 +30,12 @@ def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callabl
         counter = meter.counter
         if counter.hand < cost or late >= counter.end:
             return known_refusal(claim, clock)
-    free = claim.free
-    if free:
-        count(claim, 1, local + clock.behind, leases)
+    plain = claim.plain
+    held = None
+    if not plain:
+        now = local + clock.behind
+        held = holds.open(claim, now) if claim.kept else None
+        count(claim, 1, now, leases)
     words = leases.page.words
     for meter, cost in claim.firm:
         counter = meter.counter
@@ -37,7 +44,26 @@ def take(claim: Claim[Meter], clock: StoreClock, leases: Leases, refill: Callabl
         if counter.hand < counter.low:
             counter.low = 0
             refill(counter.scope)
-    return shadowed(claim, scarcest(claim)) if free else scarcest(claim)
+    if plain:
+        return scarcest(claim)
+    outcome = shadowed(claim, _told(claim, clock))
+    return outcome if held is None else outcome._replace(hold=held.begin())
+
+
+def _told(claim: Claim[Meter], clock: StoreClock) -> Outcome:
+    """What is told of a request whose limits are not windows alone; where others are, a window is scarcest."""
+    for meter, _ in claim.pools:
+        pool = meter.counter
+        assert isinstance(pool, Pool)
+        pool.least = min(pool.least, pool.hand)
+    first = claim.told[0][0] if claim.told else None
+    if first is None or not isinstance(first.counter, Pool):
+        return scarcest(claim)
+    pool = first.counter
+    if pool.permits:
+        return granted(first.limit, pool.hand + int(pool.left), inf)
+    local = clock.local()
+    return within_rate(first.limit, pool.tokens(local), local + clock.behind)
 
 
 def spend(claim: Claim[Meter], counters: tuple[Counter, ...], requests: int, leases: Leases, now: float) -> None:
@@ -101,8 +127,10 @@ def known_refusal(claim: Claim[Meter], clock: StoreClock) -> Outcome | None:
         return refused(meter.limit, cost, counter.hand + counter.offset, counter.end, local + clock.behind)
     for meter, cost in claim.firm:
         counter = meter.counter
-        if counter.hand < cost and local < counter.soft_until and late < counter.end:
-            return held_elsewhere(meter)
+        pool = isinstance(counter, Pool)
+        soft = local < counter.soft_until and _is_short(meter, cost) and (late < counter.end or pool)
+        if soft or (pool and cost > meter.value):
+            return held_elsewhere(meter, cost, clock)
     return None
 
 
@@ -111,18 +139,33 @@ def lacks(claim: Claim[Meter], late: float) -> bool:
     return any(meter.counter.hand < cost or late >= meter.counter.end for meter, cost in claim.firm)
 
 
-def lacking(claim: Claim[Meter]) -> Meter | None:
-    """The limit of which others hold what the claim needs, if it is known that there is none to lease."""
-    return next((meter for meter, cost in claim.firm if meter.counter.hand < cost), None)
+def lacking(claim: Claim[Meter]) -> tuple[Meter, int] | None:
+    """The limit of which others hold what the claim needs, if it is known that there is none to lease; and the cost."""
+    return next((line for line in claim.firm if _is_short(*line)), None)
 
 
-def held_elsewhere(meter: Meter) -> Outcome:
-    """Refused for now: the rest of the limit is leased to other processes, and may come back."""
-    end = meter.counter.end
+def _is_short(meter: Meter, cost: int) -> bool:
+    return meter.counter.hand < cost and meter.counter.short_of(cost)
+
+
+def held_elsewhere(meter: Meter, cost: int, clock: StoreClock) -> Outcome:
+    """Refused for now: the rest of the limit is in use, or leased to other processes, and may come back."""
+    counter = meter.counter
+    if isinstance(counter, Pool):
+        local = clock.local()
+        if counter.permits:
+            return busy(meter.limit, cost)
+        return too_fast(meter.limit, cost, counter.tokens(local), local + clock.behind)
+    end = counter.end
     return Outcome(Verdict.REFUSED, meter.limit, 0, None if end == inf else end, 1, elsewhere=True)
 
 
 def _is_over(meter: Meter, cost: int, local: float, late: float) -> bool:
     counter = meter.counter
     believed = local < counter.asked + REFUSED_FOR and late < counter.end
-    return believed and counter.hand < cost and counter.spent + cost > meter.value + counter.topped
+    return (
+        believed
+        and not isinstance(counter, Pool)
+        and counter.hand < cost
+        and counter.spent + cost > meter.value + counter.topped
+    )

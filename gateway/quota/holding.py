@@ -46,7 +46,7 @@ def owner_of(tag: str) -> str:
 
 
 def named_alone(config: Config, application: str | None) -> Iterator[tuple[Application, Limit]]:
-    """Limits of applications that are counted by name alone, of one or (None) of all."""
+    """Limits in windows of applications that are counted by name alone, of one or (None) of all."""
     for app in config.applications.values():
         if app.each is Each.SHARED and application in (None, app.name):
             yield from (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.quota.page import APART, USED, Page
+from gateway.quota.page import APART, APART_OPEN, OPEN, USED, Page
+from gateway.quota.pools.scopes import RENEW, Pool
 from gateway.quota.scopes import NOWHERE, Counter
 
 AHEAD = 0.1  # seconds of a counter's traffic that a lease is for,
@@ -16,8 +17,9 @@ LATE = 3  # looks after which what was used is reported
 class Leases:
     """The counters of which a process has units, or owes a report; each with a cell in the page."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, process: str = "") -> None:
         self.page = page
+        self.process = process
         self.counters: dict[Counter, None] = {}
 
     def adopt(self, counter: Counter) -> None:
@@ -52,8 +54,10 @@ class Leases:
         counter.low = counter.hand // 4 if ahead else 0
         counter.quiet = 0
 
-    def look(self, counter: Counter) -> bool:
+    def look(self, counter: Counter, local: float) -> bool:
         """Whether the store should hear of a counter. Gives up its cell where nothing is left of it."""
+        if isinstance(counter, Pool):
+            return self._look_at_pool(counter, local)
         words, place = self.page.words, counter.place
         mark = words[place + USED] + words[place + APART]
         counter.quiet = counter.quiet + 1 if mark == counter.mark else 0
@@ -63,7 +67,20 @@ class Leases:
         if counter.quiet >= QUIET and (counter.hand or owes):
             counter.idle = True
             return True
-        if not owes and not counter.hand and counter.quiet > QUIET and counter.scope.call is None:
+        idle = not owes and not counter.hand and not words[place + OPEN] and not words[place + APART_OPEN]
+        if idle and counter.quiet > QUIET and counter.scope.call is None:
             self.release(counter)
             return False
         return counter.unreported >= LATE
+
+    def _look_at_pool(self, pool: Pool, local: float) -> bool:
+        """What was not needed since the last look goes back; what is held is told anew in time."""
+        spare, pool.least = min(pool.hand, pool.least), pool.hand
+        pool.back = max(pool.back, spare)
+        holds = pool.hand > 0 or pool.used(self.page) > 0
+        pool.stale = pool.stale or spare > 0 or (holds and local - pool.asked >= RENEW)
+        owes = pool.owes(self.page)
+        pool.quiet = 0 if holds or owes else pool.quiet + 1
+        if pool.quiet > QUIET and pool.scope.call is None:
+            self.release(pool)
+        return owes

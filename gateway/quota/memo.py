@@ -8,7 +8,9 @@ from typing import NamedTuple
 from gateway.quota.calls import State
 from gateway.quota.scopes import Counter
 from gateway.store.fence import Fence
-from gateway.store.script import Command
+from gateway.store.script import Command, Script
+
+PUBLISH = Script("gateway.quota", "publish.lua")
 
 MOST = 50_000  # counters, at some 300 bytes; the least recently asked go first
 SOME = 50  # looked at in one go for having ended

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from weakref import WeakValueDictionary
 
-from gateway.model import Alert, Charge, Limit, Outcome
+from gateway.model import Alert, Charge, Kind, Limit, Outcome
 from gateway.quota.adjust import Account, Had
-from gateway.quota.counters import UNLIMITED, Claim, Rule, granted, lines_of, refused, together
+from gateway.quota.counters import UNLIMITED, Claim, Rule, claim_of, granted, is_window, refused, together
 from gateway.quota.crossings import NEVER, alert, thresholds
+from gateway.quota.here import Bucket, Permits, Pool
 from gateway.quota.periods import Window, window, zone_of
 from gateway.store import keys
 
@@ -18,9 +19,12 @@ SWEEP = 10_000  # counters kept before ended windows are first looked for
 
 
 class Tally:
-    """A counter. Limits that differ only in value share it: before and after an edit."""
+    """A counter. Limits that differ only in value share it: before and after an edit.
 
-    __slots__ = ("__weakref__", "alarm", "end", "meter", "raised", "spent", "start")
+    `held` are units of requests under way, whose cost is known in the end.
+    """
+
+    __slots__ = ("__weakref__", "alarm", "end", "held", "meter", "raised", "spent", "start")
 
     def __init__(self) -> None:
         self._reset(0.0, -inf)
@@ -28,7 +32,7 @@ class Tally:
     def _reset(self, start: float, end: float) -> None:
         self.start = start
         self.end = end
-        self.spent = 0
+        self.spent = self.held = 0
         self.raised: set[int] = set()
         self.meter: Meter | None = None  # the one whose next bin `alarm` is
         self.alarm = NEVER
@@ -39,16 +43,22 @@ class Tally:
 
 
 class Meter:
-    """A limit and its tally."""
+    """A limit and its tally; or its pool, where it is no window."""
 
-    __slots__ = ("limit", "scope", "tally", "thresholds", "value")
+    __slots__ = ("limit", "pool", "scope", "tally", "thresholds", "value")
 
-    def __init__(self, scope: str, limit: Limit, tally: Tally) -> None:
+    def __init__(self, scope: str, limit: Limit, tally: Tally, pool: Pool | None) -> None:
         self.scope = scope
         self.limit = limit
         self.value = limit.value
         self.tally = tally
+        self.pool = pool
         self.thresholds = thresholds(limit, limit.value)
+
+    @property
+    def left(self) -> int:
+        """Units of the window."""
+        return self.value - self.tally.spent - self.tally.held
 
 
 class MemoryLedger:
@@ -58,30 +68,59 @@ class MemoryLedger:
         self._clock = clock
         self._raised = raised
         self._tallies: WeakValueDictionary[tuple[str, Rule], Tally] = WeakValueDictionary()
-        self._counting: set[Tally] = set()  # keeps what has a window open, claimed or not
+        self._pools: WeakValueDictionary[tuple[str, Rule], Pool] = WeakValueDictionary()
+        self._counting: set[Tally | Pool] = set()  # keeps what has a window open, claimed or not, and pools in use
         self._sweep_at = SWEEP
 
     def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim[Meter]:
         """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
-        claim = Claim(lines_of(charges, lambda limit: Meter(scope, limit, self._tally(scope, limit))))
+        claim = claim_of(charges, lambda limit: self._meter(scope, limit))
         return together((claim, *(self.claim(*other) for other in others))) if others else claim
 
     def consume(self, claim: Claim[Meter], done: Callable[[Outcome], None]) -> Outcome:
         """Take a claim's costs from all its limits, or from none. Never calls `done`."""
         now = self._clock()
         for meter, _ in claim.lines:
-            tally = meter.tally
-            if now >= tally.end:
+            if now >= meter.tally.end:
                 self._open(meter, now)
         for meter, cost in claim.firm:
-            if meter.tally.spent + cost > meter.value:
-                return self._refuse(claim, now)
-        for meter, cost in claim.lines:
             tally = meter.tally
+            if tally.spent + tally.held + cost > meter.value and meter.pool is None:
+                return self._refuse(claim, now)
+        for meter, cost in claim.pools:
+            refusal = meter.pool.refusal(meter.limit, cost, now)  # type: ignore[union-attr]
+            if refusal is not None:
+                return refusal
+        for meter, cost in claim.lines:
+            self._take(meter, cost, now, reserved=meter in claim.reserved)
+        outcome = shadowed(claim, scarcest(claim, now))
+        return outcome._replace(hold=Held(self, claim)) if claim.kept else outcome
+
+    def now(self) -> float:
+        """The time by which it counts."""
+        return self._clock()
+
+    def _take(self, meter: Meter, cost: int, now: float, *, reserved: bool) -> None:
+        tally = meter.tally
+        if meter.pool is not None:
+            meter.pool.take(meter.limit, cost, now)
+            self._keep(meter.pool, now)
+        elif reserved:
+            tally.held += cost
+        else:
             tally.spent += cost
             if tally.spent >= tally.alarm or tally.meter is not meter:
                 self._cross(meter, now)
-        return shadowed(claim, scarcest(claim))
+
+    def settle(self, meter: Meter, cost: int, used: int, start: float) -> None:
+        """What was taken in the window that began at `start` has been used so far, or comes back."""
+        tally = meter.tally
+        if meter.pool is not None:
+            meter.pool.give_back(cost)
+        elif tally.start == start:
+            tally.held -= cost
+            tally.spent += used
+            self._cross(meter, self._clock())
 
     async def read(self, scope: str, limits: Sequence[Limit]) -> list[Account]:
         """What a scope has used, in the windows that are open."""
@@ -94,11 +133,11 @@ class MemoryLedger:
         return found
 
     def _refuse(self, claim: Claim[Meter], now: float) -> Outcome:
-        over = [(meter, cost) for meter, cost in claim.firm if meter.tally.spent + cost > meter.value]
+        over = [(meter, cost) for meter, cost in claim.firm if meter.pool is None and meter.left < cost]
         for meter, _ in over:
             self._cross(meter, now)
         meter, cost = max(over, key=lambda line: (line[1] > line[0].value, line[0].tally.end))
-        return refused(meter.limit, cost, meter.value - meter.tally.spent, meter.tally.end, now)
+        return refused(meter.limit, cost, meter.left, meter.tally.end, now)
 
     def _cross(self, meter: Meter, now: float) -> None:
         tally = meter.tally
@@ -117,31 +156,61 @@ class MemoryLedger:
 
     def _open(self, meter: Meter, now: float) -> None:
         meter.tally.open(window(meter.limit.period, meter.limit.zone, now))
-        self._counting.add(meter.tally)
+        self._keep(meter.tally, now)
+
+    def _keep(self, state: Tally | Pool, now: float) -> None:
+        self._counting.add(state)
         if len(self._counting) >= self._sweep_at:
-            self._counting = {tally for tally in self._counting if now < tally.end}
+            self._counting = {state for state in self._counting if now < state.end}
             self._sweep_at = max(SWEEP, 2 * len(self._counting))
 
-    def _tally(self, scope: str, limit: Limit) -> Tally:
+    def _meter(self, scope: str, limit: Limit) -> Meter:
         where = (scope, Rule.of(limit))
+        if not is_window(limit):
+            pool = self._pools.get(where)
+            if pool is None:
+                pool = self._pools[where] = Permits() if limit.kind is Kind.CONCURRENT else Bucket()
+            return Meter(scope, limit, TALLY, pool)
         tally = self._tallies.get(where)
         if tally is None:
             tally = self._tallies[where] = Tally()
-        return tally
+        return Meter(scope, limit, tally, None)
+
+
+TALLY = Tally()  # of what has no windows
+TALLY.end = inf
+
+
+class Held:
+    """See Hold."""
+
+    def __init__(self, ledger: MemoryLedger, claim: Claim[Meter]) -> None:
+        self._ledger = ledger
+        self._kept = [(meter, cost, meter.tally.start) for meter, cost in claim.kept]
+
+    def settle(self, usage: Mapping[str, int]) -> None:
+        """See Hold."""
+        kept, self._kept = self._kept, []
+        for meter, cost, start in kept:
+            self._ledger.settle(meter, cost, usage.get(meter.limit.metric, 0), start)
 
 
 def shadowed(claim: Claim[Meter], outcome: Outcome) -> Outcome:
     """With the limit in shadow that would have refused."""
-    over = next((meter.limit for meter, _ in claim.shadow if meter.tally.spent > meter.value), None)
+    over = next((meter.limit for meter, _ in claim.shadow if meter.left < 0), None)
     return outcome._replace(shadow=over) if over else outcome
 
 
-def scarcest(claim: Claim[Meter]) -> Outcome:
-    """Granted, with the limit of which the smallest part is left; one that only counts is told if no other applies."""
+def scarcest(claim: Claim[Meter], now: float) -> Outcome:
+    """Granted, with the limit of which the smallest part is left; see Claim for which are told."""
     least, found = inf, None
     for meter, _ in claim.told:
         value = meter.value
-        share = (value - meter.tally.spent) / value if value else 0.0
+        share = meter.left / value if value else 0.0
         if share < least:
             least, found = share, meter
-    return granted(found.limit, found.value - found.tally.spent, found.tally.end) if found else UNLIMITED
+    if found is None:
+        return UNLIMITED
+    if found.pool is not None:
+        return found.pool.granted(found.limit, now)
+    return granted(found.limit, found.left, found.tally.end)

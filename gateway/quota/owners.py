@@ -18,8 +18,8 @@ def named(limit: Limit) -> str:
 
 
 def limits_in(config: Config, scope: str) -> list[Limit]:
-    """Those that count in a scope: `mobile`, `customers/CLIENT`, `user:mobile/SUBJECT`, `address:mobile/ADDRESS`,
-    `account:acme`, `service:orders`. Raises UnknownError.
+    """Those with windows that count in a scope: `mobile`, `customers/CLIENT`, `user:mobile/SUBJECT`,
+    `address:mobile/ADDRESS`, `account:acme`, `service:orders`. Raises UnknownError.
     """
     kind, colon, name = scope.partition(":")
     per = Per(kind) if colon and kind in list(Per) else Per.APPLICATION

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 CELLS = 262_144  # counters at a time; only what is used takes memory
-WORDS = 16  # of 8 bytes, in a cell
+WORDS = 18  # of 8 bytes, in a cell
 TEXT = 1_536  # bytes
 HEADER = 4_096
 WORDS_AT = HEADER
@@ -35,12 +35,17 @@ TOLD = 10  # and 11: USED as the store knows it
 TOLD_APART = 12  # and 13
 SENT_EPOCH = 14  # of the store, at that call
 TAKEN = 15  # 1: the cell is in use
+OPEN = 16  # of USED and of APART: by requests under way, whose cost is known in the end; the store is not told yet
+APART_OPEN = 17
 
 NOTHING = memoryview(bytes(WORDS * 8)).cast("q")
 
 _header = struct.Struct("<q32s")  # the last call's number, the process
 _number = struct.Struct("<q")
 _length = struct.Struct("<H")
+
+
+POOL = "pool"  # the first word of a pool's row, in place of a value
 
 
 class PageFullError(Exception):
@@ -51,7 +56,7 @@ class Entry(NamedTuple):
     """What a cell's text says: all that a report needs besides units."""
 
     key: str
-    row: tuple[int | str, ...]  # value, start, end, drop
+    row: tuple[int | str, ...]  # value, start, end, drop; POOL, most, per for a pool
     tail: tuple[str, str]  # bins, about
 
 
@@ -121,6 +126,11 @@ class Legacy(NamedTuple):
     sent_back: int
     sent_epoch: int
     row: int
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether it is what was held of a limit that has no windows."""
+        return self.entry.row[0] == POOL
 
 
 def page_file() -> int:

@@ -19,7 +19,7 @@ DAY = 86_400
 WEEK = 7 * DAY
 MONDAY = 4 * DAY  # the first Monday after the epoch, a Thursday
 
-SECONDS = {Period.SECOND: 1, Period.MINUTE: 60, Period.HOUR: 3_600}
+SECONDS = {Period.SECOND: 1, Period.MINUTE: 60, Period.HOUR: 3_600, Period.DAY: DAY}  # of those that are equally long
 ZONED = frozenset({Period.DAY, Period.WEEK, Period.MONTH, Period.YEAR})
 
 

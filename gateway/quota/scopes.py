@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from gateway.model import Charge, Limit, Outcome
-from gateway.quota.counters import Claim, lines_of, together
+from gateway.model import Charge, Limit, Outcome, Over
+from gateway.quota.counters import Claim, claim_of, together
 from gateway.quota.crossings import about, thresholds
-from gateway.quota.page import APART, DONE, TOLD, TOLD_APART, USED, Entry, Page
+from gateway.quota.page import APART, APART_OPEN, DONE, OPEN, TOLD, TOLD_APART, USED, Entry, Page
 from gateway.quota.periods import DAY, Window, window, zone_of
 from gateway.store import keys
 
 HOUR = 3_600.0
 LONGEST_KEPT = 7.0 * DAY  # after a window's end: for late reports, and for people who look
 MONTHS_KEPT = 62.0 * DAY  # the same of months and years: for bills
+
+SOFT = 0.25  # seconds for which it is believed that others hold the rest
 
 MICRO = 1_000_000
 NOWHERE = -1
@@ -24,8 +26,8 @@ class Counter:
     """One limit in one scope and window, as this process knows it.
 
     `hand` are units leased and not used; `offset` is what is left of the limit besides, as far as is known. `spent`
-    and `topped` are the store's figures at `asked` (local time). `place` is its cell in the page while it has one.
-    Below `low` in hand more is leased.
+    and `topped` are the store's figures at `asked` (local time), `left` what it had beside. `place` is its cell in the
+    page while it has one. Below `low` in hand more is leased.
     """
 
     __slots__ = (
@@ -34,6 +36,7 @@ class Counter:
         "entry",
         "hand",
         "idle",
+        "left",
         "low",
         "mark",
         "offset",
@@ -60,6 +63,7 @@ class Counter:
         self.offset = value
         self.spent = 0
         self.topped = 0
+        self.left = 0.0
         self.asked = -inf
         self.soft_until = -inf  # until then, others are believed to hold the rest (local time)
         self.since = -inf  # local time of the last top-up, and USED then
@@ -74,19 +78,32 @@ class Counter:
         words, place = page.words, self.place
         bank = words[place + DONE] & 1
         return (
-            words[place + USED] != words[place + TOLD + bank]
-            or words[place + APART] != words[place + TOLD_APART + bank]
+            words[place + USED] - words[place + OPEN] != words[place + TOLD + bank]
+            or words[place + APART] - words[place + APART_OPEN] != words[place + TOLD_APART + bank]
         )
+
+    def short_of(self, units: int) -> bool:
+        """Whether it is known that the store cannot give so many."""
+        return self.asked > -inf and self.left < units
+
+    def give_back(self) -> None:
+        """What is in hand is not needed any more."""
+        self.idle = self.hand > 0
+
+    def soften(self, local: float) -> None:
+        """Believe for a moment that others hold the rest."""
+        self.soft_until = local + SOFT
 
 
 class Meter:
     """A limit in a scope, and the counter of the window that it is in."""
 
-    __slots__ = ("_bins", "_rule", "_zone", "counter", "limit", "scope", "value")
+    __slots__ = ("_bins", "_rule", "_zone", "counter", "counts_only", "limit", "scope", "value")
 
     def __init__(self, prefix: str, scope: Scope, limit: Limit) -> None:
         self.scope = scope
         self.limit = limit
+        self.counts_only = limit.over is Over.ALLOW
         self.value = limit.leased
         self._zone = zone_of(limit.period, limit.zone)
         self._rule = keys.counters(prefix, scope.name, limit, self._zone)
@@ -126,8 +143,8 @@ NO_ENTRY = Entry("", (), ("", ""))  # before the first window
 class Waiter:
     """A request that the store is asked for. `done` is None when it has been answered.
 
-    `places` are the scopes in which it waits. `held` is a limit of which others hold what it needs. `lent` are counters
-    of which units were leased for it, because it needs other scopes' too.
+    `places` are the scopes in which it waits. `held` is a limit of which others hold what it needs, and how much that
+    is. `lent` are counters of which units were leased for it, because it needs other scopes' too.
     """
 
     __slots__ = ("claim", "deadline", "done", "held", "lent", "places")
@@ -136,7 +153,7 @@ class Waiter:
         self.claim = claim
         self.done: Callable[[Outcome], None] | None = done
         self.deadline = deadline
-        self.held: Meter | None = None
+        self.held: tuple[Meter, int] | None = None
         self.lent: tuple[Counter, ...] = ()
         self.places: set[Scope] = set()
 
@@ -186,7 +203,7 @@ class Scope:
         """The same claim for the same charges."""
         claim = self._claims.get(charges)
         if claim is None:
-            claim = self._claims[charges] = Claim(lines_of(charges, self._meter))
+            claim = self._claims[charges] = claim_of(charges, self._meter)
         return claim
 
     def together(self, parts: tuple[Claim[Meter], ...]) -> Claim[Meter]:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
 
-from gateway.quota.calls import REMEMBERED, Answer, call_key, command
+from gateway.quota.calls import CONSUME, REMEMBERED, Answer, call_key, command
 from gateway.quota.clock import boottime
-from gateway.quota.dispatch import CONSUME, PATIENCE
+from gateway.quota.dispatch import PATIENCE
 from gateway.quota.page import Legacy, read_page
+from gateway.quota.pools.calls import POOLS, left_behind
 from gateway.store import StoreError, keys
 from gateway.store.fence import Fence
 from gateway.store.topology import Link, Node, Topology
@@ -67,7 +68,7 @@ class Settler:
         process, number, left = read_page(fd)
         by_tag: dict[str, list[Legacy]] = {}
         for legacy in left:
-            if legacy.leased or legacy.used or legacy.apart or legacy.call:
+            if legacy.is_pool or legacy.leased or legacy.used or legacy.apart or legacy.call:
                 by_tag.setdefault(tag_of(legacy.entry.key), []).append(legacy)
         units = 0
         tried: dict[str, Attempt] = {}
@@ -92,6 +93,12 @@ class Settler:
             fence = await self._look(node, link)
             if self._may_be_forgotten(tried.get(tag), fence):
                 log.warning("nobody knows whether a worker was settled for; units of %s may stay held", tag)
+                return 0
+            pools = [legacy.entry for legacy in legacies if legacy.is_pool]
+            if pools:
+                await POOLS.run(link, [left_behind(pools, process, number + 1, fence)], PATIENCE)
+            legacies = [legacy for legacy in legacies if not legacy.is_pool]
+            if not legacies:
                 return 0
             books = _Books(link, fence, keys.outbox(self._prefix, node.tag), call_key(legacies[0].entry.key, process))
             last = await books.last(number + 1)

@@ -13,21 +13,23 @@ from weakref import WeakValueDictionary
 
 from gateway.model import Charge, Outcome
 from gateway.quota.clock import StoreClock, boottime
-from gateway.quota.counters import Claim
+from gateway.quota.counters import Claim, is_window
 from gateway.quota.desk import Desk
 from gateway.quota.dispatch import Dispatcher
 from gateway.quota.errands import Errand
 from gateway.quota.fallback import WithoutStore
 from gateway.quota.leases import LOOK, Leases
 from gateway.quota.local.fallback import Fallback
-from gateway.quota.memo import Memo
+from gateway.quota.memo import PUBLISH, Memo
 from gateway.quota.nodes import Nodes
 from gateway.quota.page import Page
+from gateway.quota.pools.calls import POOLS, declarations
+from gateway.quota.pools.scopes import Pool, PoolScope
 from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
 from gateway.store import keys
 from gateway.store.fence import Fence
 from gateway.store.outboxes import register_outbox
-from gateway.store.script import Command
+from gateway.store.script import Command, Script
 from gateway.store.topology import Node, Topology
 
 KNOWN = 5_000  # scopes kept in mind after their last claim, at 2 to 4 KB
@@ -63,10 +65,10 @@ class StoreLedger:
         self._prefix = prefix
         self._look = look
         self._process = secrets.token_hex(8)
-        self._leases = Leases(page or Page())
+        self._leases = Leases(page or Page(), self._process)
         self._leases.page.sign(self._process)
         self._memo = Memo()
-        self._scopes: WeakValueDictionary[str, Scope] = WeakValueDictionary()
+        self._scopes: WeakValueDictionary[tuple[str, type[Scope]], Scope] = WeakValueDictionary()
         self._known: dict[Scope, None] = {}  # the latest last
         self._ticking: asyncio.Handle | None = None
 
@@ -141,16 +143,23 @@ class StoreLedger:
 
     def claim(self, scope: str, charges: tuple[Charge, ...], *others: tuple[str, tuple[Charge, ...]]) -> Claim[Meter]:
         """A handle for `consume`; raises ValueError for charges that share a counter or are out of range."""
-        narrowest = self._scope(scope)
-        claim = narrowest.claim(charges)
-        if not others:
-            return claim
-        return narrowest.together((claim, *(self._scope(name).claim(further) for name, further in others)))
+        narrowest = self._scope(scope, Scope)
+        parts = [part for name, some in ((scope, charges), *others) for part in self._parts(name, some)]
+        return parts[0] if len(parts) == 1 else narrowest.together(tuple(parts))
 
-    def _scope(self, name: str) -> Scope:
-        known = self._scopes.get(name)
+    def _parts(self, name: str, charges: tuple[Charge, ...]) -> Iterator[Claim[Meter]]:
+        """What is charged to a scope's windows, and to its pools."""
+        pools = tuple(charge for charge in charges if not is_window(charge.limit))
+        windows = tuple(charge for charge in charges if is_window(charge.limit)) if pools else charges
+        if windows or not pools:
+            yield self._scope(name, Scope).claim(windows)
+        if pools:
+            yield self._scope(name, PoolScope).claim(pools)
+
+    def _scope(self, name: str, kind: type[Scope]) -> Scope:
+        known = self._scopes.get((name, kind))
         if known is None:
-            known = self._scopes[name] = Scope(self._prefix, self._process, name)
+            known = self._scopes[name, kind] = kind(self._prefix, self._process, name)
         self._known.pop(known, None)
         self._known[known] = None
         if len(self._known) > KNOWN:
@@ -173,10 +182,23 @@ class StoreLedger:
         """See dispatch.Caller."""
         return self._nodes.next_calls(node, most, self._desk.call)
 
-    def remembered(self, node: Node, fence: Fence) -> Iterator[Command]:
+    def remembered(self, node: Node, fence: Fence) -> Iterator[tuple[Script, Command]]:
         """See dispatch.Caller."""
         outbox = keys.outbox(self._prefix, node.tag)
-        return self._memo.publications(lambda tag: self._nodes.of(tag) is node, fence, outbox, self.clock.earliest())
+
+        def is_there(tag: str) -> bool:
+            return self._nodes.of(tag) is node
+
+        for command in self._memo.publications(is_there, fence, outbox, self.clock.earliest()):
+            yield PUBLISH, command
+        by_scope: dict[Scope, list[Pool]] = {}
+        for counter in self._leases.counters:
+            if isinstance(counter, Pool) and is_there(counter.scope.tag):
+                by_scope.setdefault(counter.scope, []).append(counter)
+        late = self.clock.local() + self.clock.ahead
+        for pools in by_scope.values():
+            number = next(self._desk.numbers)
+            yield POOLS, declarations(pools, self._leases, number, self.clock.seen, late, fence)
 
     def _tick(self) -> None:
         self._nodes.heartbeat()
@@ -188,8 +210,9 @@ class StoreLedger:
     def _look_on(self, counters: Iterator[Counter]) -> None:
         """Look at some counters; the loop has its turn in between."""
         loop = asyncio.get_running_loop()
+        local = self.clock.local()
         for seen, counter in enumerate(counters, 1):
-            if counter.place != NOWHERE and self._leases.look(counter):
+            if counter.place != NOWHERE and self._leases.look(counter, local):
                 self._nodes.make_ready(counter.scope)
             if seen == SLICE:
                 self._ticking = loop.call_soon(self._look_on, counters)

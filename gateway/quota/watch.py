@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from gateway.quota.clock import StoreClock
 from gateway.store.fence import Fence
-from gateway.store.script import Command, Script
+from gateway.store.script import Command, Script, run_all
 from gateway.store.topology import Link, Node
 
 LOOK = 1.0  # seconds between looks at the store's epoch
@@ -19,13 +19,11 @@ CALLS = 500  # in one round trip, so that none holds the store for long
 
 OF_ONE_CALL = ("WRONGTYPE", "CORRUPT", "SUPERSEDED")  # errors that say nothing about the store
 
-PUBLISH = Script("gateway.quota", "publish.lua")
-
 log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Of one node. `remembered` gives what it may have forgotten, as calls of publish.lua; `opened` hears when the
+    """Of one node. `remembered` gives what it may have forgotten, as calls that tell it; `opened` hears when the
     node grants again after it was fenced. `register` makes the outbox of a node's tag known to who delivers.
     """
 
@@ -35,7 +33,7 @@ class Watch:
         fence: Fence,
         clock: StoreClock,
         patience: float,
-        remembered: Callable[[Node, Fence], Iterable[Command]],
+        remembered: Callable[[Node, Fence], Iterable[tuple[Script, Command]]],
         opened: Callable[[], None],
         register: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -118,7 +116,7 @@ class Watch:
 
     async def _publish(self, link: Link) -> None:
         """All of it again if that fails in between."""
-        chunk: list[Command] = []
+        chunk: list[tuple[Script, Command]] = []
         for call in self._remembered(self._node, self.fence):
             chunk.append(call)
             if len(chunk) == CALLS:
@@ -127,8 +125,8 @@ class Watch:
         await self._tell(link, chunk)
         self._untold = False
 
-    async def _tell(self, link: Link, chunk: Sequence[Command]) -> None:
-        for answer in await PUBLISH.run(link, chunk, self._patience) if chunk else ():
+    async def _tell(self, link: Link, chunk: Sequence[tuple[Script, Command]]) -> None:
+        for answer in await run_all(link, chunk, self._patience) if chunk else ():
             self.calls += 1
             if isinstance(answer, ResponseError) and not str(answer).startswith(OF_ONE_CALL):
                 raise answer

@@ -1,6 +1,8 @@
 """Names in the store. What shares a hash tag, `{scope}`, is in one slot of a cluster.
 
 PREFIX:{SCOPE}:PLAN:SERVICE:METRIC:PERIOD:ZONE:START    a counter; START in Unix seconds
+PREFIX:{SCOPE}:PLAN:SERVICE:METRIC:concurrent           what is under way of it at once, by process
+PREFIX:{SCOPE}:PLAN:SERVICE:METRIC:rate-PERIOD          the bucket of a rate
 PREFIX:{SCOPE}:~PROCESS                                 the last call of one process
 
 A server's own, one of each; in a cluster with the server's tag, as in PREFIX:{TAG}:outbox:
@@ -86,6 +88,12 @@ def counters(prefix: str, scope: str, limit: Limit, zone: str) -> str:
 def counter(rule: str, start: float) -> str:
     """The key of one window's counter; `rule` is what `counters` gave."""
     return f"{rule}:{int(start)}"
+
+
+def pool(prefix: str, scope: str, limit: Limit) -> str:
+    """The key of what is held of a limit that has no windows."""
+    rule = (limit.plan, limit.service or "", limit.metric, limit.span)
+    return ":".join((_part(prefix), f"{{{tag(scope)}}}", *map(_part, rule)))
 
 
 def calls(prefix: str, scope: str, process: str) -> str:

@@ -23,6 +23,7 @@ from gateway.store.embedded import EmbeddedStore
 from gateway.store.topology import topology
 
 MONDAY = datetime.fromisoformat("2100-01-04T12:00:00Z").timestamp()  # ahead of any server's clock
+BRIEF = 0.3  # seconds, where requests wait in vain
 PATIENT = 5.0  # seconds: a ledger whose time limit does not matter to the test
 
 prefixes = (f"t{number}" for number in count())
@@ -84,11 +85,12 @@ async def ask_all(ledgers: list[Gateway], requests: int, scope: str, *charges: C
 class World:
     """Gateways that share counters, at a time that the test sets."""
 
-    def __init__(self, url: str | None) -> None:
+    def __init__(self, url: str | None, patience: float = PATIENT) -> None:
         self.now = MONDAY
         self.prefix = next(prefixes)
         self.calls = 0
         self._url = url
+        self._patience = patience
         self._alerts: list[Alert] = []
         self._memory = MemoryLedger(lambda: self.now, self._alerts.append)
         self._ledgers: list[StoreLedger] = []
@@ -103,7 +105,7 @@ class World:
         ledger = StoreLedger(
             topology(store),
             prefix=self.prefix,
-            timeout=PATIENT,
+            timeout=self._patience,
             look=0.01,
             fence=0.0,
             clock=lambda: self.now,
@@ -156,6 +158,14 @@ KINDS = ["memory", *(pytest.param(kind, marks=pytest.mark.redis) for kind in ("r
 async def world(request: pytest.FixtureRequest, urls: Callable[[str], str]) -> AsyncIterator[World]:
     """A fresh world of each kind of ledger."""
     world = World(None if request.param == "memory" else urls(request.param))
+    yield world
+    await world.close()
+
+
+@pytest.fixture(params=KINDS)
+async def brief(request: pytest.FixtureRequest, urls: Callable[[str], str]) -> AsyncIterator[World]:
+    """A world whose requests wait shortly for what others hold."""
+    world = World(None if request.param == "memory" else urls(request.param), BRIEF)
     yield world
     await world.close()
 

@@ -42,7 +42,7 @@ class Desk:
         words[place + TOLD + (words[place + DONE] & 1)] = words[place + USED]
 
     def look(self) -> bool:
-        return self.leases.look(self.counter)
+        return self.leases.look(self.counter, self.now)
 
 
 @pytest.fixture

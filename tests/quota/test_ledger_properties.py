@@ -54,7 +54,7 @@ class Model:
         )
         for key, charge in zip(keys, charged, strict=True):
             self.spent[key] = self.spent.get(key, 0) + charge.cost * admitted
-            if admitted:
+            if admitted and charge.cost:  # what costs nothing is not counted, nor looked at
                 self._raise(key, charge.limit)
         return admitted
 

@@ -11,9 +11,8 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from gateway.model import Store
-from gateway.quota.calls import Answer, command
-from gateway.quota.dispatch import CONSUME
-from gateway.quota.watch import PUBLISH
+from gateway.quota.calls import CONSUME, Answer, command
+from gateway.quota.memo import PUBLISH
 from gateway.store.fence import Fence
 from gateway.store.topology import topology
 

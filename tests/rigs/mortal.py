@@ -18,11 +18,11 @@ from redis import Redis
 
 from gateway.model import Charge, Limit, Over, Period, Store, Verdict
 from gateway.quota import calls, hand, leases, page, scopes
-from gateway.quota.calls import Answer, Call, Group
+from gateway.quota.calls import CONSUME, Answer, Call, Group
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import Claim
-from gateway.quota.dispatch import CONSUME
 from gateway.quota.hand import spend, take
+from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
 from gateway.quota.page import Page
 from gateway.quota.scopes import Meter, Scope, Waiter
@@ -148,7 +148,7 @@ class Mortal:
             self._local += self._rng.choice((0.001, 0.03, 0.3))
             getattr(self, f"_{step}")()
             for counter in tuple(self._leases.counters):
-                self._leases.look(counter) if self._rng.random() < 0.2 else None
+                self._leases.look(counter, self._clock.local()) if self._rng.random() < 0.2 else None
         sys.settrace(None)
         die()
 
@@ -160,7 +160,8 @@ class Mortal:
         for _ in range(self._rng.randrange(1, 9)):
             claim = self._rng.choice(self._claims)
             self._write("may", costs(claim, 1))
-            outcome = take(claim, self._clock, self._leases, lambda scope: setattr(scope, "refill", True))
+            holds = Holds(self._leases, lambda scope: None)
+            outcome = take(claim, self._clock, self._leases, holds, lambda scope: setattr(scope, "refill", True))
             granted = outcome is not None and outcome.verdict is Verdict.GRANTED
             self._write("did", costs(claim, 1) if granted else {})
 

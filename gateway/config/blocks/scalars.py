@@ -170,6 +170,31 @@ Window = Annotated[
 ]
 
 
+RATE_SECONDS = {Period.SECOND: 1, Period.MINUTE: 60, Period.HOUR: 3600, Period.DAY: 86400}
+
+
+def _rate(text: str) -> tuple[int, Period]:
+    amount, period = _window(text)
+    if period not in RATE_SECONDS:
+        raise Complaint(f"is not a period of a rate ({' '.join(RATE_SECONDS)})", shown=str(period))
+    if not 1 <= amount <= MOST_AT_ONCE:
+        raise Complaint("is not an amount of a rate (a whole number from 1 to 10^9)", shown=str(amount))
+    return amount, period
+
+
+MOST_AT_ONCE = 10**9
+Rate = Annotated[
+    tuple[int, Period],
+    Scalar(
+        "a rate such as 50/second",
+        _rate,
+        {"type": "string", "pattern": f"^[0-9]+/({'|'.join(RATE_SECONDS)})$"},
+    ),
+]
+Burst = Annotated[int, number(1, MOST_AT_ONCE, "a whole number from 1 to 10^9")]
+AtOnce = Annotated[int, number(1, MOST_AT_ONCE, "a whole number from 1 to 10^9")]
+
+
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones())

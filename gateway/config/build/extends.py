@@ -39,9 +39,9 @@ def whole_plans(blocks: Mapping[str, Plan], context: Context) -> dict[str, Whole
     return {name: Whole(name, block, _whole(name, blocks, context)) for name, block in blocks.items()}
 
 
-def counts_as(item: Limit) -> tuple[model.Period, str, model.Per]:
+def counts_as(item: Limit) -> tuple[model.Kind, model.Period, str, model.Per]:
     """What two limits of a metric have in common when one stands for the other."""
-    return item.limit[1], item.time_zone, item.per
+    return item.kind, item.amount[1], item.time_zone, item.per
 
 
 def _whole(name: str, blocks: Mapping[str, Plan], context: Context) -> Plan:

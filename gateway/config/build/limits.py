@@ -13,15 +13,18 @@ from gateway.config.problems import Complaint, instead
 from gateway.model import Down, DownMode, Over, Per
 
 REJECT = Behaviour(Over.REJECT)
+COUNTED = (Over.ALLOW, Over.SUSPEND)  # only for what is counted in windows
 
 
 def over_of(item: ServiceLimit, default: Behaviour) -> Behaviour:
     """What happens over a limit, where nothing is said: `default`."""
     if item.shadow:
         return Behaviour(Over.ALLOW)
-    if not item.limit[0]:
+    if not item.amount[0]:
         return REJECT
-    return default if item.over is None else behaviour_of(item.over)
+    if item.over is not None:
+        return behaviour_of(item.over)
+    return REJECT if item.limit is None and default.over in COUNTED else default
 
 
 def check_upstream(name: str, service: str, block: Service, where: Where, context: Context) -> None:
@@ -43,7 +46,7 @@ def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limi
     apart = Down(mode=DownMode.OPEN) if down.mode is DownMode.LOCAL else down
     for metric, items in block.limits.items():
         for item in items:
-            value, period = item.limit
+            value, period = item.amount
             over = over_of(item, REJECT)
             yield model.Limit(
                 plan=model.NO_PLAN,
@@ -52,7 +55,9 @@ def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limi
                 period=period,
                 zone=item.time_zone,
                 per=Per.SERVICE,
+                kind=item.kind,
                 value=value,
+                burst=item.most,
                 over=over.over,
                 upstream=over.upstream,
                 shadow=item.shadow,
@@ -68,7 +73,7 @@ def check_service_limits(name: str, block: Service, context: Context) -> None:
         if metric not in known:
             text = f"is not a metric of this service{instead(metric, known)}"
             context.complain(where, Complaint(text, metric, on_key=True))
-        seen: dict[tuple[str, str], Where] = {}
+        seen: dict[tuple[str, str, str], Where] = {}
         for position, item in enumerate(items):
             over = over_of(item, REJECT)
             if over.over is Over.SUSPEND:
@@ -76,7 +81,7 @@ def check_service_limits(name: str, block: Service, context: Context) -> None:
                 context.complain((*where, position, "over"), Complaint(text, shown=Over.SUSPEND.value))
             if over.upstream is not None:
                 check_upstream(over.upstream, name, block, (*where, position, "over", "degrade"), context)
-            first = seen.setdefault((item.limit[1], item.time_zone), (*where, position))
+            first = seen.setdefault((item.kind, item.amount[1], item.time_zone), (*where, position))
             if first != (*where, position):
                 text = f"counts the same as {context.path(first)}; one limit for a metric, period and time zone"
                 context.complain((*where, position), Complaint(text))

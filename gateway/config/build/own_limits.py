@@ -15,10 +15,10 @@ from gateway.config.build.limits import check_upstream
 from gateway.config.build.plans import check_suspends, limit_of
 from gateway.config.build.pricing import meters
 from gateway.config.problems import Complaint, choices, instead
-from gateway.model import NO_PLAN, Down, DownMode, Per, Period
+from gateway.model import NO_PLAN, Down, DownMode, Kind, Per, Period
 
 OTHERS = (Per.ACCOUNT, Per.SERVICE)  # whose counters are not one application's
-Key = tuple[str | None, str, Period, str, Per]
+Key = tuple[str | None, str, Kind, Period, str, Per]
 
 
 class OwnLimits:
@@ -75,7 +75,7 @@ class OwnLimits:
 
     def _put(self, key: str, item: Limit, where: Where) -> None:
         service, _, metric = key.rpartition(".")
-        probe: Key = (service or None, metric, item.limit[1], item.time_zone, item.per)
+        probe: Key = (service or None, metric, *counts_as(item))
         plans = [plan for plan in self._plans if probe in self._found[plan.name]]
         for plan in plans or self._meant(service, metric, where):
             limit = self._limit(plan, service, metric, item, self._found[plan.name].get(probe))
@@ -109,7 +109,7 @@ class OwnLimits:
         self, plan: model.Plan, service: str, metric: str, item: Limit, before: model.Limit | None
     ) -> model.Limit:
         """What it does not say of its behaviour is that of the one that it stands for."""
-        if before is not None and item.over is None and not item.shadow and item.limit[0]:
+        if before is not None and item.over is None and not item.shadow and item.amount[0]:
             update = {"shadow": True} if before.shadow else {"over": Behaviour(before.over, before.upstream)}
             item = item.model_copy(update=update if before.value else {})
         limit = limit_of(plan.name, service, metric, item, self._wholes[plan.name].block)
@@ -120,9 +120,9 @@ class OwnLimits:
         self._context.complain(where, Complaint(text, shown, on_key=on_key))
 
 
-def _key(limit: model.Limit) -> Key | tuple[str, str | None, str, Period, str, Per]:
+def _key(limit: model.Limit) -> Key | tuple[str, str | None, str, Kind, Period, str, Per]:
     """Of a service's own limits one that no application's is."""
-    key: Key = (limit.service, limit.metric, limit.period, limit.zone, limit.per)
+    key: Key = (limit.service, limit.metric, limit.kind, limit.period, limit.zone, limit.per)
     return (NO_PLAN, *key) if limit.plan == NO_PLAN else key
 
 
@@ -130,4 +130,4 @@ def _named(limit: model.Limit) -> str:
     """As `gateway usage` names it; "" of a service's own."""
     if limit.plan == NO_PLAN:
         return ""
-    return f"{limit.service}.{limit.metric}/{limit.period}" if limit.service else f"{limit.metric}/{limit.period}"
+    return f"{limit.service}.{limit.metric}/{limit.span}" if limit.service else f"{limit.metric}/{limit.span}"

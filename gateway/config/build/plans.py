@@ -17,7 +17,7 @@ from gateway.config.build.limits import check_upstream, over_of, service_limits
 from gateway.config.build.pricing import check_counted, meters, pricing
 from gateway.config.build.services import refuse_dead
 from gateway.config.problems import Complaint, instead
-from gateway.model import DownMode, Over, Per, Period
+from gateway.model import DownMode, Kind, Over, Per, Period
 
 FORECAST = (Period.DAY, Period.WEEK, Period.MONTH, Period.YEAR)
 BINS = (80, 100)  # percent, where a plan says nothing
@@ -88,7 +88,7 @@ def _limits(whole: Whole, context: Context) -> Iterator[model.Limit]:
 
 def limit_of(plan: str, service: str, metric: str, item: Limit, block: Plan) -> model.Limit:
     """As a plan has it that says the rest."""
-    value, period = item.limit
+    value, period = item.amount
     over = over_of(item, behaviour_of(block.over))
     bins = sorted(at for at in set(block.alerts.at or BINS) if at <= 100 or over.over is Over.ALLOW)
     return model.Limit(
@@ -98,12 +98,14 @@ def limit_of(plan: str, service: str, metric: str, item: Limit, block: Plan) -> 
         period=period,
         zone=item.time_zone,
         per=item.per,
+        kind=item.kind,
         value=value,
+        burst=item.most,
         over=over.over,
         upstream=over.upstream,
         shadow=item.shadow,
-        bins=tuple(bins) if value else (),
-        forecast=bool(value) and block.alerts.forecast and period in FORECAST,
+        bins=tuple(bins) if value and item.limit else (),
+        forecast=bool(value and item.limit) and block.alerts.forecast and period in FORECAST,
         down=_down(block),
     )
 
@@ -134,7 +136,7 @@ def _check_share(limit: model.Limit, where: Where, context: Context) -> None:
     """With `local` each gateway has a unit of each limit that may refuse, in windows that begin anew."""
     down = limit.down
     shown = str(limit) if where[-1] == "extends" else None
-    if down.mode is not DownMode.LOCAL or limit.over is Over.ALLOW or not limit.value:
+    if down.mode is not DownMode.LOCAL or limit.over is Over.ALLOW or not limit.value or limit.kind is not Kind.WINDOW:
         return
     if limit.period is Period.ETERNITY:
         text = "never begins anew, so that no gateway can have a share of it; ledger_down: local needs another period"

@@ -20,7 +20,7 @@ from random import Random
 from typing import Any
 
 from gateway.model import Charge, Limit, Outcome, Period, Verdict
-from gateway.quota.dispatch import CONSUME
+from gateway.quota.calls import CONSUME
 
 from .gateway import PaperGateway, store_ledger
 from .truth import SECONDS
