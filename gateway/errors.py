@@ -103,9 +103,13 @@ class Unauthorized(GatewayError):
     code = "credentials_invalid"
     title = "Unauthorized"
 
-    def __init__(self, detail: str = "", *, code: str | None = None, challenges: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, detail: str = "", *, code: str | None = None, challenges: tuple[str, ...] = (), nonce: str | None = None
+    ) -> None:
+        """`nonce` is for the next DPoP proof (RFC 9449 9)."""
         super().__init__(detail, code=code)
         self.challenges = challenges
+        self.nonce = nonce
 
 
 class Forbidden(GatewayError):

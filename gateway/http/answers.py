@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, HttpsRequired, OverLimit, SignInNeeded
+from gateway.errors import GatewayError, HttpsRequired, OverLimit, SignInNeeded, Unauthorized
 from gateway.http.ratelimit import limit_fields
 from gateway.http.refusals import rendered, status_of
 from gateway.model import Kind, Refusal
@@ -96,7 +96,9 @@ def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
     if error.challenges and status != error.status:
         return []
     if error.challenges:
-        return [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
+        nonce = error.nonce if isinstance(error, Unauthorized) else None
+        told = [] if nonce is None else [b"dpop-nonce: %b\r\n" % nonce.encode()]
+        return told + [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, HttpsRequired | SignInNeeded):
         return [b"location: %b\r\n" % error.location.encode("ascii")]
     if isinstance(error, OverLimit):

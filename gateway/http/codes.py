@@ -57,6 +57,7 @@ CODES = frozenset(
         "exchange_refused",
         "exchange_unavailable",
         "dpop_key_wrong",
+        "dpop_nonce_required",
         "dpop_proof_malformed",
         "dpop_proof_missing",
         "dpop_proof_replayed",

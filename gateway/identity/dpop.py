@@ -33,11 +33,13 @@ _PORTS = {"http": ":80", "https": ":443"}
 
 
 class Proof(NamedTuple):
-    """What was proven: the key's thumbprint; what tells this proof from others; when it was made, in Unix seconds."""
+    """What was proven: the key's thumbprint; what tells this proof from others; when it was made, in Unix seconds; and
+    the nonce that it has, whatever that is."""
 
     thumbprint: str
     identifier: str
     made: float
+    nonce: Any
 
 
 def check_proof(ask: Ask, token: bytes, settings: Dpop, now: float) -> Proof:
@@ -52,7 +54,7 @@ def check_proof(ask: Ask, token: bytes, settings: Dpop, now: float) -> Proof:
     if not now - settings.max_age - AHEAD <= made <= now + AHEAD:
         raise InvalidProof("dpop_proof_stale", "the proof was made too long ago, or in the future")
     thumbprint = thumbprint_of(jwk)
-    return Proof(thumbprint, sha256(f"{thumbprint} {_jti(claims)}".encode()).hexdigest(), made)
+    return Proof(thumbprint, sha256(f"{thumbprint} {_jti(claims)}".encode()).hexdigest(), made, claims.get("nonce"))
 
 
 def digest_of(data: bytes) -> str:

@@ -16,9 +16,10 @@ from gateway.model import Rate
 ADDRESSES = 10_000  # remembered; one is about 200 bytes
 EVERYDAY = frozenset(  # said of what is known, or of nothing
     (
-        "credentials_missing", "token_expired", "token_not_yet_valid",
+        "credentials_missing",
+        "dpop_nonce_required", "token_expired", "token_not_yet_valid",
         "api_key_expired", "api_key_revoked", "address_not_allowed", "referrer_not_allowed",
-        "session_ended", "sign_in_elsewhere",
+        "session_ended", "sign_in_elsewhere", "token_revoked",
     )
 )  # fmt: skip
 

@@ -28,7 +28,15 @@ from gateway.identity.keyring import Sleep
 from gateway.identity.outward.exchange import Exchanger
 from gateway.identity.possession import Possession, Replays
 from gateway.identity.provider import Provider
-from gateway.identity.refusals import FORBIDDEN, Challenges, Invalid, InvalidProof, InvalidToken, Reporter
+from gateway.identity.refusals import (
+    FORBIDDEN,
+    Challenges,
+    Invalid,
+    InvalidProof,
+    InvalidToken,
+    NonceRequired,
+    Reporter,
+)
 from gateway.identity.revocations import Marks, NoMarks
 from gateway.identity.tokens import TokenVerifier
 from gateway.identity.verifier import Answer, Item, Pairs, Presented, SignOn, Verifier, lines_of
@@ -195,7 +203,8 @@ class Passport:
             challenges = desk.challenges.invalid(error.detail, error.error, dpop=dpop)
         if not challenges:  # all is anonymous here, but who brings a credential
             return Forbidden("no application is registered for these credentials", code="no_application")
-        return Unauthorized(error.detail, code=error.code, challenges=challenges)
+        nonce = error.nonce if isinstance(error, NonceRequired) else None
+        return Unauthorized(error.detail, code=error.code, challenges=challenges, nonce=nonce)
 
     def _open(self, service: Service) -> Desk:
         accept = service.accept

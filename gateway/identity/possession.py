@@ -13,14 +13,15 @@ from typing import Any, NamedTuple, Protocol
 from gateway.errors import GatewayError, Unavailable
 from gateway.identity.credentials import Ask
 from gateway.identity.dpop import AHEAD, Proof, check_proof, digest_of
-from gateway.identity.refusals import InvalidProof, InvalidToken
+from gateway.identity.nonces import NonceKeys, Nonces
+from gateway.identity.refusals import InvalidProof, InvalidToken, NonceRequired
 from gateway.identity.verifier import Answer
 from gateway.model import Dpop, Identity
 
 RETRY_AFTER = 1  # seconds, told with 503
 
 
-class Replays(Protocol):
+class Replays(NonceKeys, Protocol):
     async def is_first(self, name: str, seconds: float, made: float) -> bool:
         """Whether what `name` stands for was not used before; it is remembered for `seconds`. What is older than the
         memory (`made`, in Unix seconds) counts as used. Raises GatewayError."""
@@ -40,6 +41,7 @@ class Possession:
     def __init__(self, replays: Replays | None, clock: Callable[[], float]) -> None:
         """`replays` None: a DPoP proof cannot be checked."""
         self._replays = replays
+        self._nonces = None if replays is None else Nonces(replays, clock)
         self._clock = clock
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -70,7 +72,9 @@ class Possession:
             "the proof cannot be checked", code="identity_unavailable", retry_after=RETRY_AFTER
         )
         try:
-            if self._replays is not None:
+            if settings.nonce and (needed := await self._lacks_nonce(proof)):
+                answer = needed
+            elif self._replays is not None:
                 lives = settings.max_age + 2 * AHEAD
                 first = await self._replays.is_first(proof.identifier, lives, proof.made - AHEAD)
                 detail = "the proof was used before, or is older than what is remembered; make a new one"
@@ -79,6 +83,12 @@ class Possession:
             answer = error
         finally:
             done(answer)
+
+    async def _lacks_nonce(self, proof: Proof) -> Answer | None:
+        """What tells the client the nonce that its proof has to have; None: it has one."""
+        if self._nonces is None or await self._nonces.is_good(proof.nonce):
+            return None
+        return NonceRequired(await self._nonces.current())
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work, name="DPoP proof")

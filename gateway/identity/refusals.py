@@ -25,6 +25,7 @@ Codes are stable. Status 401 unless noted:
 | `dpop_proof_missing`, `dpop_proof_malformed` | no DPoP proof, several, or one that is none |
 | `dpop_proof_wrong` | a proof for another request or token, or with a bad signature |
 | `dpop_proof_stale`, `dpop_proof_replayed` | made too long ago, or used before |
+| `dpop_nonce_required` | without a nonce of now, where its provider's block asks for one; the answer has one |
 | `dpop_key_wrong` | by another key than the token's |
 | `issuer_wrong` | not issued by a provider that the service accepts |
 | `audience_missing`, `audience_wrong` | `aud` is absent, or names others |
@@ -76,6 +77,16 @@ class InvalidProof(InvalidToken):
     """A token without a good proof of possession (RFC 9449 7.1)."""
 
     error = "invalid_dpop_proof"
+
+
+class NonceRequired(InvalidProof):
+    """A proof without a nonce of now (RFC 9449 9); `nonce` is one."""
+
+    error = "use_dpop_nonce"
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__("dpop_nonce_required", "the proof must have the nonce of DPoP-Nonce")
+        self.nonce = nonce
 
 
 def quoted(value: str) -> str:

@@ -35,11 +35,12 @@ class ClientCredentials:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dpop:
     """Whether a provider's tokens may be bound to keys (RFC 9449): `allowed`, `required` or `off`. Proofs are good for
-    `max_age` seconds."""
+    `max_age` seconds, and with `nonce` only with one that the gateway gave lately."""
 
     use: str = "allowed"
     algorithms: tuple[str, ...] = ASYMMETRIC
     max_age: float = 60.0
+    nonce: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

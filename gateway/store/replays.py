@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+
 from gateway.errors import Unavailable
 from gateway.store import StoreError
 from gateway.store.records import Records, Use
 
 KIND = "dpop"
+NONCES = "dpop-nonces", "key"  # the record of the key that nonces are made with
+KEY_BYTES = 32
+KEY_SECONDS = 365 * 86_400.0
 
 
 class Replays:
@@ -21,5 +26,19 @@ class Replays:
         try:
             return await self._records.once(KIND, name, seconds, made=made) is Use.FIRST
         except StoreError as error:
-            detail = "what was used before cannot be told at the moment"
-            raise Unavailable(detail, code="identity_unavailable") from error
+            raise _away() from error
+
+    async def nonce_key(self) -> bytes:
+        """The key that all gateways make nonces with; the first that asks makes it. Raises Unavailable."""
+        try:
+            await self._records.put(*NONCES, secrets.token_bytes(KEY_BYTES), KEY_SECONDS, only_new=True)
+            key = await self._records.get(*NONCES)
+        except StoreError as error:
+            raise _away() from error
+        if key is None:
+            raise _away()
+        return key
+
+
+def _away() -> Unavailable:
+    return Unavailable("what was used before cannot be told at the moment", code="identity_unavailable")

@@ -603,7 +603,7 @@ def test_whom_to_ask_about_tokens(write: Write) -> None:
     ("written", "dpop"),
     [
         ("required", Dpop(use="required")),
-        ("{algorithms: [ES256], max_age: 10s}", Dpop(algorithms=("ES256",), max_age=10.0)),
+        ("{algorithms: [ES256], max_age: 10s, nonce: true}", Dpop(algorithms=("ES256",), max_age=10.0, nonce=True)),
     ],
 )
 def test_tokens_that_are_bound_to_keys(written: str, dpop: Dpop, write: Write) -> None:

@@ -21,7 +21,7 @@ plans:
 applications:
   mobile: {plans: [gold], client_ids: [mobile-app]}
 """
-SOON = 9.0  # seconds: proofs from before the store's memory are refused, and it has just begun
+SOON = 9.8  # seconds: proofs from before the store's memory are refused, and it has just begun
 
 
 async def asked(gateway: Gateway, scheme: str, token: str, proof: bytes | None = None) -> tuple[int, str | None]:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import TooMany, Unauthorized, Unavailable
+from gateway.http.answers import problem
+from gateway.identity.nonces import Nonces
 from gateway.model import Dpop, Introspection, Rate
 from gateway.store import StoreAway
 from gateway.store.memory_records import MemoryRecords
@@ -236,6 +238,47 @@ async def test_two_requests_with_one_proof_at_once_are_one(opening, service, ask
         asked = by_dpop(ask, bound, holder.proof(bound))
         answers = await asyncio.gather(*(who(passport, service(JWT), asked) for _ in range(10)), return_exceptions=True)
     assert sum(not isinstance(answer, Exception) for answer in answers) == 1
+
+
+NONCE = Dpop(nonce=True)
+
+
+async def test_a_nonce_of_now_may_be_asked_for(opening, service, ask, who, holder, bound, clock):
+    """RFC 9449 9. One of a minute ago is good too, so that no client asks in vain."""
+
+    async def told(*proofs: bytes) -> Unauthorized:
+        with pytest.raises(Unauthorized) as caught:
+            await who(passport, service(JWT), by_dpop(ask, bound, *proofs))
+        return caught.value
+
+    async with opening(dpop=NONCE, tolerance=Rate(1, 60)) as passport:
+        for number, nonce in enumerate([None, "guess", 7, "ü"]):
+            refusal = await told(holder.proof(bound, jti=f"{number}", nonce=nonce))
+            assert refusal.code == "dpop_nonce_required"
+            assert 'DPoP realm="orders", error="use_dpop_nonce"' in refusal.challenges[0]
+        line = f"dpop-nonce: {refusal.nonce}\r\n".encode()
+        assert line in problem(refusal, "1", now=NOW, close=False)
+        good = holder.proof(bound, jti="good", nonce=refusal.nonce)
+        assert await who(passport, service(JWT), by_dpop(ask, bound, good))
+        clock.now += 60
+        again = holder.proof(bound, jti="again", nonce=refusal.nonce, iat=NOW + 60)
+        assert await who(passport, service(JWT), by_dpop(ask, bound, again))
+        clock.now += 60
+        late = await told(holder.proof(bound, jti="late", nonce=refusal.nonce, iat=NOW + 120))
+        assert late.nonce not in (None, refusal.nonce)
+        assert (await told(holder.proof(bound, jti="bad", nonce=late.nonce, iat=NOW + 120, htm="PUT"))).nonce is None
+
+
+async def test_gateways_know_each_others_nonces(clock):
+    records = MemoryRecords(clock)
+    one, two = (Nonces(Replays(records), clock) for _ in range(2))
+    assert await one.current() == await two.current()
+    assert await two.is_good(await one.current())
+    other = Nonces(Replays(MemoryRecords(clock)), clock)
+    assert not await other.is_good(await one.current())
+    await records.drop("dpop-nonces", "key")
+    clock.now += 61
+    assert await one.current() == await two.current()
 
 
 async def test_an_address_that_sends_bad_proofs_is_soon_not_looked_at(opening, service, ask, who, holder, bound):

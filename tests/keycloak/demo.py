@@ -50,9 +50,9 @@ def sign_in(realm: Realm) -> dict[str, Token]:
     return realm.grant("mobile-app", grant_type="password", username="alice", password=realm.secret, scope="openid")
 
 
-def dpop_token(realm: Realm) -> Token:
-    """A token bound to a key that nobody keeps (RFC 9449 5)."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def dpop_token(realm: Realm, key: ec.EllipticCurvePrivateKey | None = None) -> Token:
+    """A token bound to a key (RFC 9449 5); to one that nobody keeps, if left out."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
     public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key.public_key()))
     claims = {
         "jti": secrets.token_urlsafe(),

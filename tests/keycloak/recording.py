@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 
 import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import distribution, server
 from .demo import create_demo, dpop_token, sign_in
@@ -17,18 +19,21 @@ from .realms import Admin, Json, Realm, Token
 
 FILE = Path(__file__).parents[1] / "identity" / "fixtures" / "keycloak-26.json"
 HOST = {"Host": "sso.example.com"}  # Keycloak names its issuer after it, so the file holds no random port
+TOLD = ("lightweight", "mobile-app", "dpop", "expired", "refresh")
 OF_CLIENTS = ("mobile-app", "shop-app", "no-audience", "expired", "lightweight", "rfc9068", "es256", "ps256", "eddsa")
 
 
-def tokens_by_kind(realm: Realm) -> dict[str, Token]:
+def tokens_by_kind(realm: Realm, key: ec.EllipticCurvePrivateKey | None = None) -> dict[str, Token]:
     """Access tokens under their client's name; then Alice's, and one bound to a key."""
     mine = {client_id: realm.token(client_id) for client_id in OF_CLIENTS}
     hers = {kind.removesuffix("_token"): token for kind, token in sign_in(realm).items()}
-    return mine | hers | {"dpop": dpop_token(realm)}
+    return mine | hers | {"dpop": dpop_token(realm, key)}
 
 
 def record(realm: Realm) -> Json:
-    tokens = {kind: token.text for kind, token in tokens_by_kind(realm).items()}
+    key = ec.generate_private_key(ec.SECP256R1())
+    found = tokens_by_kind(realm, key)
+    tokens = {kind: token.text for kind, token in found.items()}
     discovery = realm.discovery()
     return {
         "keycloak": distribution.VERSION,
@@ -36,7 +41,14 @@ def record(realm: Realm) -> Json:
         "discovery": discovery,
         "tokens": tokens,
         "jwks": realm.jwks(),
+        "told": told_by_kind(realm, found),
+        "dpop_key": json.loads(jwt.algorithms.ECAlgorithm.to_jwk(key)),
     }
+
+
+def told_by_kind(realm: Realm, tokens: dict[str, Token]) -> dict[str, Json]:
+    """What introspection tells of some of them."""
+    return {kind: realm.introspect("gateway", tokens[kind]) for kind in TOLD}
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ gateway:
   data: "${DATA}"
   store: STORE
 identity:
-  keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]}}
+  keycloak: {oidc: {issuer: "${ISSUER}", audience: [gateway]MORE}}
 services:
   orders:
     path: /orders
@@ -43,7 +43,7 @@ plans:
   partner: {services: [orders]}
   free: {services: [orders], limits: {hits: [2/year]}}
 applications:
-  mobile: {plans: [partner], client_ids: [mobile-app, rfc9068, es256, ps256, eddsa]}
+  mobile: {plans: [partner], client_ids: [mobile-app, rfc9068, es256, ps256, eddsa, lightweight, dpop]}
   customers: {plans: [free], match: {roles: [customer]}, each: client}
 """
 
@@ -87,11 +87,17 @@ class Gateway:
     def __init__(self, http: httpx2.AsyncClient) -> None:
         self._http = http
 
-    async def get(self, token: Token | str | None, path: str = "/orders", **headers: str) -> httpx2.Response:
+    @property
+    def url(self) -> str:
+        return str(self._http.base_url).rstrip("/")
+
+    async def get(
+        self, token: Token | str | None, path: str = "/orders", scheme: str = "Bearer", **headers: str
+    ) -> httpx2.Response:
         """A request with the token. In headers' names `_` stands for a dash."""
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
-            fields["Authorization"] = f"Bearer {token.text if isinstance(token, Token) else token}"
+            fields["Authorization"] = f"{scheme} {token.text if isinstance(token, Token) else token}"
         return await self._http.get(path, headers=fields)
 
 
@@ -105,11 +111,16 @@ async def serving_orders(folder: Path) -> AsyncIterator[Service]:
 
 
 @contextlib.asynccontextmanager
-async def gateway_before(service: Service, realm: Realm, folder: Path, store: str = "memory") -> AsyncIterator[Gateway]:
-    """`store` is the value of that name in the plans; `folder` gets the plans, the data and the log."""
+async def gateway_before(
+    service: Service, realm: Realm, folder: Path, store: str = "memory", **oidc: str
+) -> AsyncIterator[Gateway]:
+    """`store` is the value of that name in the plans, `oidc` are more keys of the provider; `folder` gets the plans,
+    the data and the log."""
     plans = folder / "plans"
     plans.mkdir(parents=True, exist_ok=True)
-    (plans / "gateway.yaml").write_text(PLANS.replace("STORE", store))
+    (plans / "gateway.yaml").write_text(
+        PLANS.replace("STORE", store).replace("MORE", "".join(f", {key}: {value}" for key, value in oidc.items()))
+    )
     listen, admin = free_addresses()
     environment = {
         "LISTEN": listen,

@@ -135,6 +135,8 @@ class Dpop(Block):
     """Signature algorithms of proofs; all asymmetric ones if left out."""
     max_age: of.Belief = 60.0
     """How old a proof may be."""
+    nonce: of.Flag = False
+    """Whether a proof must have a nonce that the gateway gave in the last minutes."""
 
     short: ClassVar = "use"
 

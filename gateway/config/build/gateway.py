@@ -91,4 +91,4 @@ def _introspection(block: Introspection | None) -> model.Introspection | None:
 
 def _dpop(block: Dpop) -> model.Dpop:
     algorithms = tuple(block.algorithms or model.ASYMMETRIC)
-    return model.Dpop(use=block.use, algorithms=algorithms, max_age=block.max_age)
+    return model.Dpop(use=block.use, algorithms=algorithms, max_age=block.max_age, nonce=block.nonce)
