@@ -16,7 +16,7 @@ from gateway.http.codes import CODES, EARLY
 from gateway.telemetry.registry import Registry
 
 ROOT = Path(__file__).parents[1]
-DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def text(name: str) -> str:

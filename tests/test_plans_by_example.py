@@ -1,4 +1,4 @@
-"""docs/plans.md: each example is loaded, and its requests are asked of a gate, one after another."""
+"""docs/how-to: each example is loaded, and its requests are asked of a gate, one after another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gateway.site import permits_of
 from gateway.store.keys import Counted
 from gateway.store.marks import MemoryMarks
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "plans.md"
+PAGES = sorted((Path(__file__).parents[1] / "docs" / "how-to").glob("*.md"))
 MONDAY = 4_102_747_200.0  # 2100-01-04T12:00:00Z
 
 
@@ -63,9 +63,9 @@ class Example(NamedTuple):
 def examples(column: str) -> list[Example]:
     """Those whose table has such a column."""
     found = [
-        Example(section.partition("\n")[0], yaml[1], rows_of(section))
-        for section in DOCUMENT.read_text().split("\n## ")[1:]
-        if (yaml := re.search(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
+        Example(page.stem, yaml[1], rows_of(page.read_text()))
+        for page in PAGES
+        if (yaml := re.search(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL))
     ]
     assert all(example.rows for example in found)
     return [example for example in found if column in example.rows[0]]
