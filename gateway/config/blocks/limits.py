@@ -26,8 +26,8 @@ class ServiceLimit(Block):
     concurrent: of.AtOnce | None = None
     """In place of a limit: how much may be under way at once."""
     over: OverLimit | None = None
-    """reject (429), allow (counted on: the overage), or {degrade: UPSTREAM}. If left out: what the plan says, and
-    reject in a service."""
+    """reject (429), allow (counted on: the overage), suspend (403 until somebody resumes), or {degrade: UPSTREAM}. If
+    left out: what the plan says, and reject in a service."""
     time_zone: of.Zone = "UTC"
     """Where days, weeks, months and years begin."""
     shadow: of.Flag = False
