@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from gateway.explain.step import Step, Verdict, note, ok
-from gateway.model import NO_PLAN, Charge, Limit, Over, Per
+from gateway.model import NO_PLAN, Charge, Kind, Limit, Over, Per
 from gateway.quota.adjust import Account
 from gateway.quota.crossings import metric_of
+from gateway.store import StoreError
 
 
 class Reader(Protocol):
@@ -18,26 +19,46 @@ class Reader(Protocol):
 
 
 async def explain_limits(charges: tuple[Charge, ...], scopes: Mapping[Per, str], reader: Reader | None) -> list[Step]:
-    """`reader` None: what was counted cannot be told. Raises StoreError."""
-    counted = [charge for charge in charges if not charge.limit.meter]
-    if not counted:
+    """`reader` None: what was counted cannot be told."""
+    held = [charge for charge in charges if not charge.limit.meter]
+    if not held:
         return [ok("limits", "none applies")]
-    if reader is None:
-        text = "; ".join(f"{charge.limit}: this request costs {charge.cost}" for charge in counted)
-        return [note("limits", f"{text}; what is spent cannot be told")]
     steps = []
     for per in Per:
-        some = [charge for charge in counted if charge.limit.per is per]
-        if some:
-            accounts = await reader.read(scopes[per], [charge.limit for charge in some])
-            steps += [_step(scopes[per], charge, account) for charge, account in zip(some, accounts, strict=True)]
+        some = [charge for charge in held if charge.limit.per is per]
+        counted = [charge for charge in some if charge.limit.kind is Kind.WINDOW]
+        steps += [_uncounted(charge) for charge in some if charge.limit.kind is not Kind.WINDOW]
+        if counted:
+            steps += await _counted(counted, scopes[per], reader)
     return steps
+
+
+async def _counted(charges: list[Charge], scope: str, reader: Reader | None) -> list[Step]:
+    try:
+        accounts = [] if reader is None else await reader.read(scope, [charge.limit for charge in charges])
+    except StoreError:
+        accounts = []
+    if not accounts:
+        return [_uncounted(charge) for charge in charges]
+    return [_step(scope, charge, account) for charge, account in zip(charges, accounts, strict=True)]
+
+
+def _uncounted(charge: Charge) -> Step:
+    """Of what is in use by the moment, or cannot be read."""
+    about, text = _about(charge.limit), f"{charge.limit}; this request costs {charge.cost}"
+    if charge.limit.value == 0 and not charge.limit.shadow:
+        return Step(Verdict.REFUSED, about, f"a limit of 0; {text}", "not_in_plan", 403)
+    return note(about, f"{text}; what is in use is not told")
+
+
+def _about(limit: Limit) -> str:
+    return f"limit {metric_of(limit)}/{limit.span}" + (" of the service" if limit.plan == NO_PLAN else "")
 
 
 def _step(scope: str, charge: Charge, account: Account) -> Step:
     limit, here, units = account
     most = max(limit.value, limit.leased + units.topped)
-    about = f"limit {metric_of(limit)}/{limit.period}" + (" of the service" if limit.plan == NO_PLAN else "")
+    about = _about(limit)
     until = "for ever" if here.end is None else f"until {datetime.fromtimestamp(here.end, UTC):%Y-%m-%d %H:%M:%S UTC}"
     held = f", {units.held} in gateways' hands" if units.held else ""
     text = f"{units.spent} of {most} spent by {scope} {until}{held}; this request costs {charge.cost}"

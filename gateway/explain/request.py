@@ -126,7 +126,7 @@ class Explainer:
     ) -> Iterator[Step]:
         scopes = whose(application, identity, ask.peer, route.service)
         try:
-            require_resumed(self._suspensions, application, scopes.values(), contract.limits)
+            require_resumed(self._suspensions, application, (application.name, *scopes.values()), contract.limits)
         except GatewayError as error:
             yield refused("suspension", error, f"`gateway usage resume` serves {scopes[Per.APPLICATION]} again")
             return
@@ -183,6 +183,7 @@ class Explainer:
         yield ok("application", f"{application.name}, by {_by(application, identity)}")
         try:
             until = require_standing(application, self._directory.account(application), self._clock())
+            require_resumed(self._suspensions, application, (application.name,), ())
         except GatewayError as error:
             yield refused("standing", error)
             return

@@ -133,6 +133,13 @@ async def test_who_is_refused_is_told_where_and_why_as_the_gateway_does(
     assert (await gateway.request(method, path, token)).json()["code"] == code
 
 
+async def test_who_was_suspended_by_hand_is_told(gateway: Gateway, stage: Stage) -> None:
+    done = await gateway.command("usage", "suspend", str(gateway.plans), "shop")
+    assert done.returncode == 0, done.stderr
+    steps = await explained(gateway, stage.token("shop-app"), "GET /orders/open")
+    assert steps["standing"].code == "application_suspended"
+
+
 async def test_keys_and_revocations_are_looked_at(gateway: Gateway) -> None:
     def asked(key: str) -> tuple[str | None, str, str]:
         return None, "GET /orders", f"X-Api-Key: {key}"
