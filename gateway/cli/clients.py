@@ -100,10 +100,18 @@ def _came_of(done: Done, secrets: bool) -> dict[str, Any]:
 
 
 async def _compared(config: Config, clients: Clients, oidc: Oidc, adopt: bool, prune: bool) -> list[Action]:
-    from gateway.clients.compare import compare, wanted
+    from gateway.clients.compare import compare, not_enabled, wanted
+    from gateway.clients.suspended import suspended_in_store
+    from gateway.store import StoreError
 
-    found = await clients.all()
-    return compare(wanted(config, time.time()), found, oidc.audience[0], adopt=adopt, prune=prune)
+    try:
+        suspended = await suspended_in_store(config)
+    except StoreError as error:
+        tell(f"gateway clients: {error}; as nobody knows who is suspended, no client is enabled")
+        suspended = None
+    want = wanted(config, time.time(), suspended or ())
+    actions = compare(want, await clients.all(), oidc.audience[0], adopt=adopt, prune=prune)
+    return actions if suspended is not None else [not_enabled(action) for action in actions]
 
 
 def _with(config: Config, provider: str | None, work: Callable[[Clients, Oidc], Awaitable[T]]) -> T:

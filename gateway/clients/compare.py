@@ -6,7 +6,7 @@ of the others it is told how they differ. Who was disabled by hand is not enable
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -48,11 +48,11 @@ class Action(NamedTuple):
     found: Json | None = None
 
 
-def wanted(config: Config, now: float) -> dict[str, Wanted]:
-    """By client id; `now` in Unix seconds."""
+def wanted(config: Config, now: float, suspended: Container[str] = ()) -> dict[str, Wanted]:
+    """By client id; `now` in Unix seconds. `suspended` are names of applications that the store says so of."""
     clients: dict[str, Wanted] = {}
     for application in config.applications.values():
-        why = ""
+        why = "the application is suspended" if application.name in suspended else ""
         try:
             require_standing(application, account_of(config, application), now)
         except Forbidden as error:
@@ -108,6 +108,13 @@ def _of_orphan(client_id: str, client: Json, *, prune: bool) -> Iterator[Action]
         yield Action(What.DELETE, client_id, application, "the plans do not name it", client)
     elif client.get("enabled") is not False:
         yield Action(What.DISABLE, client_id, application, "the plans do not name it", client)
+
+
+def not_enabled(action: Action) -> Action:
+    """Where it is not known who is suspended, nobody is let in for it."""
+    if action.what is not What.ENABLE:
+        return action
+    return action._replace(what=What.LEFT, why="whether its application is suspended in the store is not known")
 
 
 def is_managed(client: Json) -> bool:

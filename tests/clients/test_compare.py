@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +16,15 @@ from gateway.clients.compare import (
     changed,
     compare,
     new_client,
+    not_enabled,
     wanted,
 )
-from gateway.model import Account, AccountState, Application, Config, State
+from gateway.clients.suspended import suspended_in_store
+from gateway.model import Account, AccountState, Application, Config, State, Store
+from gateway.quota.suspensions import SUSPENDED
+from gateway.store.marks import Row
+from gateway.store.marks_file import save
+from gateway.store.store_marks import Seen
 
 MAPPED = {"protocolMappers": [audience_mapper("gateway")]}
 MINE = {"attributes": {MANAGED: "true", APPLICATION: "mobile"}}
@@ -73,6 +80,25 @@ def test_the_client_of_one_that_is_not_served_is_disabled(more, why):
     assert to_do(plans(**more), {**MAPPED, **STOPPED_BY_US, "enabled": False}) == []
     assert [what for what, _ in to_do(plans(**more), {"enabled": True})] == ["left"]
     assert [what for what, _ in to_do(plans(**more), {**MAPPED, "enabled": True}, adopt=True)] == ["adopt", "disable"]
+
+
+def test_an_application_may_be_suspended_in_the_store():
+    found = {"mobile-app": {**MAPPED, **MINE, "enabled": True}}
+    (action,) = compare(wanted(plans(), 0.0, {"mobile"}), found, "gateway")
+    assert (action.what, action.why) == (What.DISABLE, "the application is suspended")
+
+
+def test_nobody_is_enabled_while_it_is_not_known_who_is_suspended():
+    found = {"mobile-app": {**MAPPED, **STOPPED_BY_US, "enabled": False}}
+    (action,) = compare(wanted(plans(), 0.0), found, "gateway")
+    assert (action.what, not_enabled(action).what) == (What.ENABLE, What.LEFT)
+
+
+async def test_what_a_gateway_without_store_has_saved_is_known(tmp_path):
+    row = Row(SUSPENDED, "mobile", 1, "by hand", None)
+    save(tmp_path, Seen(), [row, row._replace(name="mobile/alice"), row._replace(name="others")])
+    config = replace(plans(), store=Store(kind="memory"), data=tmp_path)
+    assert await suspended_in_store(config) == {"mobile"}
 
 
 def test_a_client_is_changed_in_nothing_else():
