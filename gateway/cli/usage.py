@@ -45,13 +45,16 @@ def group() -> None:
 @app.command(epilog="Example:  gateway usage show plans/ mobile")
 def show(
     folder: Folder,
-    application: Annotated[str | None, typer.Argument(metavar="APPLICATION", help="Only this one.")] = None,
+    application: Annotated[
+        str | None,
+        typer.Argument(metavar="APPLICATION", help="Only this one, or account:NAME, user:APPLICATION/SUBJECT."),
+    ] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Show what is spent of each limit in its window now. Gateways report what they let in within a second."""
     config = read(folder)
     if application is not None and application not in config.applications:
-        raise typer.BadParameter(f"'{application}' is not an application of these plans", param_hint="APPLICATION")
+        _require_scope(config, application)
     rows = run(_usage(config, application or ""))
     if output is Format.JSON:
         print_json([{**row._asdict(), "percent": row.percent, "resets_at": _time(row)} for row in rows])
@@ -133,10 +136,22 @@ async def census(config: Config, tags: str = "*", *, create: bool = False) -> As
         yield servers, Census(servers, config.store.prefix, tags)
 
 
+def _require_scope(config: Config, scope: str) -> None:
+    from gateway.quota.owners import UnknownError, limits_in
+
+    try:
+        limits_in(config, scope)
+    except UnknownError as error:
+        text = f"{error} (an application of these plans, or as account:NAME, user:APPLICATION/SUBJECT)"
+        raise typer.BadParameter(text, param_hint="APPLICATION") from None
+
+
 async def _usage(config: Config, application: str) -> list[Usage]:
     from gateway.quota.report import tags_of, usage
+    from gateway.store import keys
 
-    tags = tags_of(config.applications[application]) if application else "*"
+    app = config.applications.get(application)
+    tags = "*" if not application else keys.tag(application) if app is None else tags_of(app)
     async with census(config, tags) as (_, walk):
         now = await walk.now()
         async with aclosing(walk.counters()) as counters:

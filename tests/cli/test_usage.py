@@ -82,7 +82,7 @@ def test_who_has_not_asked_yet_has_spent_nothing(gateway: Run, served: Server) -
 def test_an_application_that_the_plans_do_not_have_is_a_usage_error(gateway: Run, served: Server) -> None:
     shown = gateway("usage", "show", "plans", "mobil")
     assert shown.returncode == 2
-    assert "'mobil' is not an application of these plans" in shown.stderr
+    assert "'mobil' is not an application of the plans" in shown.stderr
 
 
 def test_a_back_up_is_put_back(gateway: Run, served: Server, tmp_path: Path) -> None:
@@ -169,3 +169,15 @@ def test_the_cost_of_a_month(gateway: Run, served: Server, plans: Path) -> None:
     (bill,) = json.loads(gateway("usage", "cost", "plans", "mobile", "--month", "2000-03", "-o", "json").stdout)
     assert (bill["month"], bill["lines"][0]["units"], bill["total"]) == ("2000-03", 55, "6.2500")
     assert gateway("usage", "cost", "plans", "--month", "2026-13").returncode == 2
+
+
+def test_the_usage_of_an_account(gateway: Run, served: Server, plans: Path) -> None:
+    text = (plans / "gateway.yaml").read_text()
+    (plans / "gateway.yaml").write_text(
+        text.replace("  mobile:\n", "  mobile:\n    account: acme\n") + "accounts: {acme: {plans: [free]}}\n"
+    )
+    served.ask("SET", "gw:{account%3Aacme}:free::hits:eternity:UTC:0", "4 0 0 7 1 ")
+    (row,) = json.loads(gateway("usage", "plans", "account:acme", "-o", "json").stdout)
+    assert (row["scope"], row["limit"], row["spent"]) == ("account:acme", 10, 4)
+    unknown = gateway("usage", "show", "plans", "account:nobody")
+    assert (unknown.returncode, "no limit of the plans counts for" in unknown.stderr) == (2, True)
