@@ -18,7 +18,7 @@ from gateway.model import ApiKey
 
 REFERRER = 4096  # bytes; browsers send no more (Referrer Policy 8.3)
 
-_IN_HOST = rb"[^/?#@]"
+_IN_HOST = rb"[A-Za-z0-9._-]"
 _REST = rb"(?:[/?#].*)?"
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import time
 from collections.abc import Sequence
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from gateway.config.blocks.moments import moment
 from gateway.identity.bounds import bounds_of
 from gateway.identity.refusals import Invalid
 from gateway.identity.revocations import NoMarks
@@ -73,7 +78,7 @@ def test_a_key_is_for_its_addresses(peer: str, code: str | None):
         (["https://*.example.com"], "https://evil.net?.example.com", False),
         (["https://*.example.com"], "https://evil.net#.example.com", False),
         (["https://*.example.com"], "https://user@.example.com", False),
-        (["https://*.example.com"], "https://a\n.example.com", True),
+        (["https://*.example.com"], "https://a\n.example.com", False),
         (["example.com"], "http://example.com/", True),
         (["example.com"], "https://example.com/", True),
         (["https://example.com/app/*"], "https://example.com/app/1/2", True),
@@ -101,3 +106,26 @@ def test_no_referrer_takes_long_to_be_judged():
     began = time.process_time()
     assert refusal(key, page("https://" + "a" * 4000 + "!")) == "referrer_not_allowed"
     assert time.process_time() - began < 0.1
+
+
+HOSTILE = st.text(st.sampled_from("ab.:/?#@\\%*-[]\t \x00é") | st.characters(max_codepoint=0x2FF), max_size=30)
+
+
+@given(before=HOSTILE, between=HOSTILE, after=HOSTILE)
+@example(before="evil.net/", between="", after="")
+@example(before="evil.net\\@", between="", after="")
+@example(before="[evil.net]", between=".", after="/")
+def test_no_referrer_of_another_host_passes(before: str, between: str, after: str):
+    """As browsers read a URL: what begins after the scheme ends with the first of `/ ? #`, and a user before `@`."""
+    text = f"https://{before}{between}.example.com{after}"
+    key = ApiKey(DIGEST, referrers=("https://*.example.com",))
+    if refusal(key, page(text)) is None:
+        host = re.split(r"[/?#]", text.removeprefix("https://"), maxsplit=1)[0]
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", host)
+        assert host.lower().endswith(".example.com")
+
+
+@given(st.text(max_size=60))
+def test_a_moment_is_one_or_is_refused(text: str):
+    with contextlib.suppress(ValueError):
+        assert isinstance(moment(text), float)
