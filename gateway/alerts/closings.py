@@ -98,11 +98,10 @@ class Closings:
             name = f"{alert.id.rpartition('-')[0]}-{AlertKind.CLOSED}"
             ended = alert._replace(id=name, kind=AlertKind.CLOSED.value, refused=refused, raised_at=now)
             await self._outbox.send_again(ended)
+            await self._shelf.remove(*_place(alert))  # told: whoever expects it again finds nothing
 
     async def _refused(self, alert: Alert) -> int:
-        end = ceil(alert.window_end or 0)
-        name = f"{alert.id.rpartition('-')[0]}:{end}"  # as the workers name a counter and its window
-        return int(await self._shelf.get(f"refused:{end // HOUR}", name) or 0)
+        return int(await self._shelf.get(*_place(alert)) or 0)
 
 
 async def add_refused(shelf: Shelf, counts: Mapping[str, int]) -> None:
@@ -116,3 +115,9 @@ async def add_refused(shelf: Shelf, counts: Mapping[str, int]) -> None:
 
 def _concerns(alert: Alert) -> bool:
     return alert.rejects and alert.bin == REACHED and alert.window_end is not None
+
+
+def _place(alert: Alert) -> tuple[str, str]:
+    """The page of its window's counts, and the name there: as the workers name a counter and its window."""
+    end = ceil(alert.window_end or 0)
+    return f"refused:{end // HOUR}", f"{alert.id.rpartition('-')[0]}:{end}"

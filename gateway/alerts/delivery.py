@@ -119,7 +119,7 @@ class Deliverer:
 
     async def _deliver(self, group: asyncio.TaskGroup, record: Record, again: Again | None) -> None:
         had = self._had_of(record.alert)
-        if self._closings is not None:
+        if self._closings is not None and again is None:
             await self._closings.expect(record.alert)
         if again is not None:
             had.difference_update(again.to)
