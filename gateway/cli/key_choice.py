@@ -31,12 +31,27 @@ def written(moment: float) -> str:
 
 
 def digest_of(config: Config, key: str, application: str | None) -> str:
-    """The digest of a key that is meant. One that the plans do not have may be named whole, or be read from stdin."""
+    """The digest of a key that is meant. One that the plans do not have may be named whole, or be read from stdin;
+    so may a client's certificate, by its file."""
     if key == "-":
         return PREFIX + sha256(sys.stdin.buffer.read().strip()).hexdigest()
+    if (fingerprint := fingerprint_in(key)) is not None:
+        return fingerprint
     if key.startswith(PREFIX) and len(key) == len(PREFIX) + 64:
         return key.lower()
     return held(config, key, application)[1].digest
+
+
+def fingerprint_in(path: str) -> str | None:
+    """Of the client's certificate in a file, if it is one of PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return PREFIX + certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def held(config: Config, key: str, application: str | None) -> tuple[str, ApiKey]:

@@ -63,7 +63,8 @@ def span(value: str) -> float:
 Which = Annotated[
     str,
     typer.Argument(
-        metavar="KEY", help="Its name, or its digest or the beginning of that; - to read the key itself from stdin."
+        metavar="KEY",
+        help="Its name, or its digest or the beginning of that; - to read the key from stdin; or a certificate's file.",
     ),
 ]
 Application = Annotated[

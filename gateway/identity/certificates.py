@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 
 from cryptography import x509
 
+from gateway.errors import Unavailable
 from gateway.identity.cache import Entry, TokenCache
 from gateway.identity.certificate_names import names_of
 from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
 from gateway.identity.refusals import Invalid
+from gateway.identity.revocations import KEY, RETRY_AFTER, Marks
 from gateway.identity.trust import Trust
 from gateway.identity.verifier import Answer, Item, Presented
 from gateway.model import Application, ClientCertificates, Identity
@@ -29,23 +32,26 @@ class Issuer:
         settings: ClientCertificates,
         applications: Iterable[Application],
         *,
+        marks: Marks,
         clock: Callable[[], float],
         log: logging.Logger,
     ) -> None:
-        """Raises OSError and ValueError for unusable files."""
+        """`marks` tell what operators revoked. Raises OSError and ValueError for unusable files."""
         self.name = settings.name
         self._settings = settings
         self._clock = clock
         self._trust = Trust(settings, clock, log)
         self._owners = Owners(settings.name, applications)
+        self._marks = marks
         self._known = TokenCache(REMEMBERED)
-        self._generation = 0
+        self._seen = (0, marks.version)
 
     def recall(self, certificate: bytes) -> Identity | None:
         """Who a certificate (DER) is known to prove."""
         self._trust.refresh()
-        if self._generation != self._trust.generation:
-            self._generation = self._trust.generation
+        seen = self._trust.generation, self._marks.version
+        if self._seen != seen:  # files or marks have changed, so all are verified anew
+            self._seen = seen
             self._known = TokenCache(REMEMBERED)
         return self._known.get(certificate, self._clock())
 
@@ -56,6 +62,7 @@ class Issuer:
         except ValueError:
             raise Invalid("certificate_untrusted", "the client's certificate cannot be read") from None
         self._trust.check(parsed)
+        ends = self._ends(certificate)
         names = names_of(parsed, self._settings)
         identity = Identity(
             subject=f"certificate:{names[0]}",
@@ -64,8 +71,18 @@ class Issuer:
             expires=parsed.not_valid_after_utc.timestamp(),
         )
         now = self._clock()
-        self._known.put(certificate, Entry(identity, min(identity.expires, now + AGAIN), ()), now)
+        self._known.put(certificate, Entry(identity, min(identity.expires, ends, now + AGAIN), ()), now)
         return identity
+
+    def _ends(self, certificate: bytes) -> float:
+        """Until when operators let it serve, by its fingerprint. Raises Invalid and Unavailable."""
+        mark = self._marks.get(KEY, "sha256:" + sha256(certificate).hexdigest())
+        ends = float("inf") if mark is None else float(mark.value or 0)
+        if self._clock() >= ends:
+            raise Invalid("certificate_revoked", "the client's certificate was revoked")
+        if not self._marks.known:
+            raise Unavailable("what was revoked is not known yet", code="identity_unavailable", retry_after=RETRY_AFTER)
+        return ends
 
 
 class Owners:

@@ -88,7 +88,8 @@ class Passport:
         marks = NoMarks() if marks is None else marks
         applications = tuple(applications)
         self._issuers = {
-            name: Issuer(issued, applications, clock=clock, log=log) for name, issued in certificates.items()
+            name: Issuer(issued, applications, marks=marks, clock=clock, log=log)
+            for name, issued in certificates.items()
         }
         self._keys, self._app_ids = ApiKeys(applications, marks), AppIds(applications, marks)
         known: Mapping[str, Provider] = {} if before is None else before._providers

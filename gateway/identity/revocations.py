@@ -20,7 +20,8 @@ REALM, CLIENT, USER = (
     "before.user",
 )  # names: an issuer; for two a space, `azp` or `sub`
 RETRY_AFTER = 1  # seconds, told with 503
-KEY = "revoked.key"  # name: an API key's digest, as the files have it; value: from when on, in Unix seconds; "": always
+# name: an API key's digest as the files have it, or a certificate's fingerprint; value: from when on, "" for always
+KEY = "revoked.key"
 KINDS = (TOKEN, SESSION, DIGEST, REALM, CLIENT, USER)
 
 

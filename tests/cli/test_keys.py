@@ -8,7 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from rigs.issuers import Issuer
 from rigs.processes import free_address
+
+from gateway.cli.key_choice import fingerprint_in
 
 from .conftest import Run
 
@@ -31,6 +35,14 @@ def test_json_holds_key_and_digest(gateway: Run) -> None:
     made = json.loads(gateway("keys", "create", "-a", "mobile", "-o", "json").stdout)
     assert made["application"] == "mobile"
     assert made["digest"] == "sha256:" + sha256(made["key"].encode()).hexdigest()
+
+
+def test_a_certificates_file_is_known_by_its_fingerprint(tmp_path: Path) -> None:
+    issued = Issuer(now=datetime.now(UTC).timestamp()).issue("pump")
+    fingerprint = issued.certificate.fingerprint(hashes.SHA256()).hex()
+    assert fingerprint_in(str(issued.write(tmp_path, "pump"))) == f"sha256:{fingerprint}"
+    (tmp_path / "ci").write_text("no certificate")
+    assert [fingerprint_in(str(tmp_path / name)) for name in ("ci", "none")] == [None, None]
 
 
 def test_a_name_that_the_plans_would_refuse_is_a_usage_error(gateway: Run) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from rigs.issuers import Issued, Issuer
@@ -16,7 +17,9 @@ from rigs.issuers import Issued, Issuer
 from gateway.errors import GatewayError, Unavailable
 from gateway.identity.api_keys import create
 from gateway.identity.passport import Passport
+from gateway.identity.revocations import KEY
 from gateway.model import ApiKey, Application, ClientCertificates, Identity, NamedBy, Rate
+from gateway.store.marks import MemoryMarks
 
 from .conftest import NOW, Ask, Clock
 
@@ -42,12 +45,15 @@ def passports(tmp_path: Path, ca: Issuer, clock: Clock) -> Passports:
 
     def make(named_by: NamedBy = NamedBy.SUBJECT_CN, *, crl: bytes | None = None, **more: Any) -> Passport:
         tolerance, applications = more.pop("tolerance", None), more.pop("applications", APPLICATIONS)
+        marks = more.pop("marks", None)
         (tmp_path / "ca.pem").write_bytes(more.pop("pem", ca.pem))
         if crl is not None:
             (tmp_path / "ca.crl").write_bytes(crl)
             more["crl"] = tmp_path / "ca.crl"
         devices = ClientCertificates(name="devices", ca=tmp_path / "ca.pem", named_by=named_by, **more)
-        return Passport({}, applications, certificates={"devices": devices}, tolerance=tolerance, clock=clock)
+        return Passport(
+            {}, applications, certificates={"devices": devices}, tolerance=tolerance, clock=clock, marks=marks
+        )
 
     return make
 
@@ -264,6 +270,29 @@ def test_a_list_of_another_issuer_lets_nobody_in(passports, shown, ca):
     passport = passports(pem=ca.pem + below.pem, crl=ca.revoked())
     assert shown(passport, ca.issue("pump")).application == "pump"
     assert code_of(shown, passport, below.issue("pump")) == (503, "identity_unavailable")
+
+
+async def test_an_operator_may_take_one_back_too_and_give_it_again(passports, shown, ca, clock):
+    marks = MemoryMarks(clock, lambda row: None)
+    good, bad = ca.issue("pump"), ca.issue("pump")
+    passport = passports(marks=marks)
+    shown(passport, bad)
+    fingerprint = "sha256:" + bad.certificate.fingerprint(hashes.SHA256()).hex()
+    await marks.set(KEY, fingerprint)
+    assert code_of(shown, passport, bad) == (401, "certificate_revoked")
+    assert shown(passport, good).application == "pump"
+    await marks.clear(KEY, fingerprint)
+    assert shown(passport, bad).application == "pump"
+    await marks.set(KEY, fingerprint, repr(NOW + 60))
+    assert shown(passport, bad).application == "pump"
+    clock.now += 60
+    assert code_of(shown, passport, bad) == (401, "certificate_revoked")
+
+
+def test_while_it_is_not_known_what_was_revoked_nobody_can_say(passports, shown, ca, clock):
+    marks = MemoryMarks(clock, lambda row: None)
+    marks.known = False
+    assert code_of(shown, passports(marks=marks), ca.issue("pump")) == (503, "identity_unavailable")
 
 
 def replace(path: Path, content: bytes) -> None:
