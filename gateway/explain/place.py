@@ -19,6 +19,8 @@ from gateway.quota.adjust import Accounts
 from gateway.quota.suspensions import Suspensions as Suspended
 from gateway.store import StoreError
 from gateway.store.lines import Lines
+from gateway.store.marks import MemoryMarks
+from gateway.store.marks_file import load
 from gateway.store.store_marks import StoreMarks
 from gateway.store.visit import visiting
 
@@ -32,7 +34,12 @@ async def explaining(config: Config) -> AsyncIterator[tuple[Explainer, list[Step
         suspensions: Suspensions = NoSuspensions()
         reader: Accounts | None = None
         try:
-            found, reader = await _store(stack, config)
+            found: StoreMarks | MemoryMarks
+            if config.store.kind == "memory":
+                found = _saved(config)
+                notes.append(note("store", "memory: what was counted is in the gateway alone"))
+            else:
+                found, reader = await _store(stack, config)
             marks, suspensions = found, Suspended(found)
         except StoreError as error:
             notes.append(note("store", f"{error}; what was counted, revoked or suspended is not looked at"))
@@ -48,6 +55,14 @@ async def explaining(config: Config) -> AsyncIterator[tuple[Explainer, list[Step
         await passport.start()
         notes += [note("provider", problem) for problem in passport.problems()]
         yield Explainer(config, passport, suspensions, reader, time.time), notes
+
+
+def _saved(config: Config) -> MemoryMarks:
+    """What a gateway on this machine has saved."""
+    marks = MemoryMarks(time.time, lambda _: None)
+    saved = load(config.data)
+    marks.apply(saved[1] if saved else ())
+    return marks
 
 
 async def _store(stack: AsyncExitStack, config: Config) -> tuple[StoreMarks, Accounts]:

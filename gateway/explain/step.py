@@ -35,6 +35,7 @@ def note(about: str, text: str) -> Step:
 
 
 def refused(about: str, error: Invalid | GatewayError, more: str = "") -> Step:
-    hint = error.hint if isinstance(error, Invalid) else ""
+    reason = error if isinstance(error, Invalid) else error.__cause__
+    hint = reason.hint if isinstance(reason, Invalid) else ""
     text = "; ".join(part for part in (error.detail, hint, more) if part)
     return Step(Verdict.REFUSED, about, text, error.code, error.status if isinstance(error, GatewayError) else 0)

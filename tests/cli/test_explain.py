@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
+from gateway.identity.revocations import KEY
+from gateway.store.marks import Row
+from gateway.store.marks_file import save
+from gateway.store.store_marks import Seen
 
 from .conftest import Run
 
@@ -35,6 +41,17 @@ def test_sessions_of_people_are_not_looked_at(gateway: Run, plans: Path) -> None
         shown.stderr
     )
     assert "(401 credentials_missing)" in shown.stdout
+
+
+def test_with_the_memory_store_what_a_gateway_has_saved_is_looked_at(gateway: Run, plans: Path) -> None:
+    file = plans / "gateway.yaml"
+    file.write_text(file.read_text().replace("version: 1\n", "version: 1\ngateway: {store: memory, data: ../data}\n"))
+    (plans.parent / "data").mkdir()
+    digest = sha256(b"test").hexdigest()  # the key that the plans have
+    save(plans.parent / "data", Seen(), [Row(KEY, f"sha256:{digest}", 1, "", None)])
+    shown = gateway("explain", "plans", "-r", "GET /orders", "-H", "X-Api-Key: test")
+    assert "note     store: memory: what was counted is in the gateway alone" in shown.stdout, shown.stderr
+    assert "(401 api_key_revoked)" in shown.stdout
 
 
 def test_what_no_listener_would_take(gateway: Run, plans: Path) -> None:
