@@ -19,7 +19,9 @@ from gateway.doctor.providers import clock, endpoints, examine_providers
 from gateway.identity.channel import Channel
 from gateway.model import Application, ClientCredentials, Config, Introspection, Oidc
 
-MOBILE, SHOP, NARROW = Client(id="mobile-app"), Client(id="shop-app"), Client(id="narrow-app", audience=())
+MOBILE = Client(id="mobile-app", secret="mobile-secret")  # fixed, as it is in the names of tests
+SHOP = Client(id="shop-app", secret="shop-secret")
+NARROW = Client(id="narrow-app", secret="narrow-secret", audience=())
 APPLICATIONS = {"mobile": Application(name="mobile", plans=(), client_ids=("mobile-app",))}
 
 
