@@ -85,9 +85,16 @@ class Admin:
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The answer's JSON, or None. The administrator's tokens live a minute, so each call takes a new one."""
+        return self._asked(method, path, {}, json=body)
+
+    def send(self, method: str, path: str, content: bytes, kind: str) -> Any:
+        """The same with a body of another kind."""
+        return self._asked(method, path, {"Content-Type": kind}, content=content)
+
+    def _asked(self, method: str, path: str, headers: Mapping[str, str], **body: Any) -> Any:
         login = self.http.post(f"{self.url}/realms/master/{OIDC}/token", data=self._login).raise_for_status()
-        bearer = {"Authorization": f"Bearer {login.json()['access_token']}"}
-        answer = self.http.request(method, f"{self.url}/admin/{path}", json=body, headers=bearer).raise_for_status()
+        bearer = {"Authorization": f"Bearer {login.json()['access_token']}", **headers}
+        answer = self.http.request(method, f"{self.url}/admin/{path}", headers=bearer, **body).raise_for_status()
         return answer.json() if answer.content else None
 
     def create_realm(self, name: str, *clients: Json, roles: Iterable[str] = (), users: Iterable[Json] = ()) -> Realm:
@@ -113,12 +120,17 @@ class Realm:
     def __init__(self, admin: Admin, name: str, secret: str) -> None:
         self._admin = admin
         self._http = admin.http
+        self.name = name
         self._path = f"realms/{name}"
         self.secret = secret
         self.issuer = f"{admin.url}/{self._path}"
 
     def discovery(self) -> Json:
         return self._get(".well-known/openid-configuration")
+
+    def descriptor(self) -> bytes:
+        """Its metadata as an identity provider by SAML."""
+        return self._http.get(f"{self.issuer}/protocol/saml/descriptor").raise_for_status().content
 
     def jwks(self) -> Json:
         return self._get(f"{OIDC}/certs")
