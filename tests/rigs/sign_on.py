@@ -22,13 +22,16 @@ from gateway.devkit.keys import KeyRing
 from gateway.devkit.people import People, WebClient, demo_people
 from gateway.devkit.provider import WEB, Client, Provider
 from gateway.devkit.provider_app import provider_app
-from gateway.devkit.servers import listener, port_of, serving
+from gateway.devkit.servers import listener as listening
+from gateway.devkit.servers import port_of, serving
 from gateway.errors import Unavailable
-from gateway.model import Config
+from gateway.model import Config, Listener
 from gateway.proxy.server import Server
+from gateway.proxy.terms import Terms
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.refusals import Refusals
 from gateway.site import Site, build_site
+from gateway.sso.sessions import Sessions
 from gateway.store import StoreAway
 from gateway.store.marks import MemoryMarks
 from gateway.store.memory_records import MemoryRecords
@@ -102,6 +105,12 @@ class Stage:
     def browser(self) -> Browser:
         return Browser(self)
 
+    async def end_all(self) -> None:
+        """As an operator would."""
+        sessions = Sessions(self.shared.records, self.shared.marks, self.config.sign_on, self.clock)
+        for name in [name async for name, _ in sessions.all()]:
+            await sessions.end(name)
+
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Second]:
         """Another worker over the same store."""
@@ -166,11 +175,14 @@ class Browser:
 
 
 @asynccontextmanager
-async def stage(folder: Path, plans: str = PLANS, lifespan: int = 300) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, plans: str = PLANS, lifespan: int = 300, listener: Listener | None = None
+) -> AsyncIterator[Stage]:
+    """`listener` is how clients are taken; its address is not looked at."""
     async with AsyncExitStack() as stack:
         clock = Clock(1_800_000_000.0)
-        sock, gate = listener(), socket.create_server(("127.0.0.1", 0))
-        origin = origin_of(gate)
+        sock, gate = listening(), socket.create_server(("127.0.0.1", 0))
+        origin = origin_of(gate, listener)
         issuer = f"http://127.0.0.1:{port_of(sock)}/realms/demo"
         client = Client(id=WEB, lifespan=lifespan)
         provider = Provider(issuer, [client, Client(id="mobile-app")], clock, keys())
@@ -185,12 +197,17 @@ async def stage(folder: Path, plans: str = PLANS, lifespan: int = 300) -> AsyncI
         (folder / "plans.yaml").write_text(plans)
         config = load(folder, {"ISSUER": issuer, "SECRET": client.secret, "UPSTREAM": str(port)})
         shared = Shared(FaultyRecords(clock), MemoryMarks(clock, lambda _row: None))
-        _, site = await serve(stack, config, shared, clock, gate)
+        _, site = await serve(stack, config, shared, clock, gate, listener)
         yield Stage(origin, issuer, clock, people, provider, shared, site, config, asked)
 
 
 async def serve(
-    stack: AsyncExitStack, config: Config, shared: Shared, clock: Clock, sock: socket.socket | None = None
+    stack: AsyncExitStack,
+    config: Config,
+    shared: Shared,
+    clock: Clock,
+    sock: socket.socket | None = None,
+    listener: Listener | None = None,
 ) -> tuple[str, Site]:
     """A worker, until the stack unwinds; where it is, and what it serves."""
     sock = sock or socket.create_server(("127.0.0.1", 0))
@@ -199,7 +216,8 @@ async def serve(
     await site.passport.start()
     stack.push_async_callback(site.passport.close)
     server = Server(site.gate, site.pools, lambda _exchange: None, pages=site.pages)
-    origin = origin_of(sock)
+    server.receive([Terms(listener)], ())
+    origin = origin_of(sock, listener)
     await server.listen(sock)
     stack.push_async_callback(server.drain, 0.1, 0)
     return origin, site
@@ -209,8 +227,8 @@ async def unheard(_counts: Mapping[str, int]) -> None:
     """Nobody counts refusals here."""
 
 
-def origin_of(sock: socket.socket) -> str:
-    return f"http://127.0.0.1:{sock.getsockname()[1]}"
+def origin_of(sock: socket.socket, listener: Listener | None = None) -> str:
+    return f"{'https' if listener and listener.tls else 'http'}://127.0.0.1:{sock.getsockname()[1]}"
 
 
 @cache
