@@ -23,9 +23,9 @@ def digest(value: str) -> str:
     return sha256(value.encode()).hexdigest()
 
 
-def is_value(text: str) -> bool:
+def is_value(text: str | bytes) -> bool:
     """Whether it could be one that was made here."""
-    return _value(text.encode("utf-8", "surrogatepass")) is not None
+    return _value(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")) is not None
 
 
 def session_name(origin: str) -> str:
@@ -41,13 +41,7 @@ def read(own_cookies: Iterable[bytes], name: str) -> list[str]:
     """The values that are given for a name, sound ones alone."""
     start = name.encode() + b"="
     found = (pair[len(start) :] for pair in own_cookies if pair.startswith(start))
-    return [value.decode() for value in found if _value(value)]
-
-
-def given(own_cookies: Iterable[bytes], name: str) -> bool:
-    """Whether there is one at all."""
-    start = name.encode() + b"="
-    return any(pair.startswith(start) for pair in own_cookies)
+    return [value.decode() for value in found if is_value(value)]
 
 
 def written(origin: str, name: str, value: str, seconds: float | None = None) -> str:

@@ -13,6 +13,8 @@ from gateway.sso.browser import SAFE_METHODS, navigates, same_origin, way_in
 from gateway.sso.keeper import Answer as Found
 from gateway.sso.keeper import Keeper, Known
 
+PLAIN, SECURE = (cookies.session_name(origin).encode() + b"=" for origin in ("http://", "https://"))
+
 
 class SignInVerifier:
     """Sessions at one service, of the providers that it names."""
@@ -26,19 +28,20 @@ class SignInVerifier:
         own = ask.own_cookies
         if not own:
             return None
-        name = cookies.session_name(ask.origin.decode("latin-1"))
-        if not cookies.given(own, name):
+        start = SECURE if ask.origin.startswith(b"https:") else PLAIN
+        found = [pair[len(start) :] for pair in own if pair.startswith(start)]
+        if not found:
             return None
-        values = cookies.read(own, name)
-        if len(values) != 1:
-            if len(values) > 1:
-                raise Invalid("credentials_ambiguous", "the session's cookie is given more than once")
-            raise Invalid("session_ended", "the session's cookie is not one")
+        if len(found) > 1:
+            raise Invalid("credentials_ambiguous", "the session's cookie is given more than once")
         if ask.method not in SAFE_METHODS and not same_origin(ask):
             raise Invalid("cross_site", "a session does not count for what another site sends")
-        secret = values[0].encode()
-        known = self._keeper.recall(secret)
-        return Presented(SESSION, None if known is None else self._allowed(known), secret)
+        known = self._keeper.recall(found[0])
+        if known is not None:
+            return Presented(SESSION, self._allowed(known))
+        if not cookies.is_value(found[0]):
+            raise Invalid("session_ended", "the session's cookie is not one")
+        return Presented(SESSION, None, found[0])
 
     def verify(self, presented: Presented, _ask: Ask, done: Callable[[Answer], None]) -> Identity | None:
         def looked(found: Found) -> None:
