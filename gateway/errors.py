@@ -112,6 +112,19 @@ class Unauthorized(GatewayError):
         self.nonce = nonce
 
 
+class StepUpNeeded(Unauthorized):
+    """The user must be authenticated in one of the ways `acr`, or within `max_age` seconds (RFC 9470 3)."""
+
+    code = "insufficient_user_authentication"
+
+    def __init__(
+        self, detail: str, *, challenges: tuple[str, ...], acr: tuple[str, ...] = (), max_age: float | None = None
+    ) -> None:
+        super().__init__(detail, challenges=challenges)
+        self.acr = acr
+        self.max_age = max_age
+
+
 class Forbidden(GatewayError):
     """The identity is known and not permitted."""
 

@@ -23,7 +23,7 @@ from gateway.quota.reading import StoreReader
 from gateway.quota.refusals import Refusals
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
-from gateway.sign_on import build_sign_on, sign_on_pages
+from gateway.sign_on import SignOn, build_sign_on, sign_on_pages
 from gateway.store.replays import Replays
 from gateway.store.shared import Shared
 
@@ -57,24 +57,25 @@ def build_site(
     `clock` gives Unix seconds. Raises ValueError, OSError or ssl.SSLError for what cannot be used.
     """
     sign_on = build_sign_on(config, shared, clock)
-    passport = Passport(
-        config.providers,
-        config.applications.values(),
-        certificates=config.certificates,
-        tolerance=config.limits.invalid_credentials,
-        marks=shared.marks,
-        replays=Replays(shared.records),
-        sign_on=None if sign_on is None else sign_on.door,
-        before=None if before is None else before.passport,
-        clock=clock,
-    )
+    passport = passport_of(config, shared, sign_on, None if before is None else before.passport, clock)
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
     ways = [way for service in config.services.values() for way in ways_of(service)]
     pools = {way: known.get(upstream) or Pool(upstream, loop) for way, upstream in ways}
     router = compile_router(config.services.values())
     suspensions = Suspensions(shared.marks)
     permits, counted = permits_of(config), refusals.count
-    gate = Gate(config, router, passport, ledger, permits, identity_lines, suspensions=suspensions, on_refused=counted)
+    gate = Gate(
+        config,
+        router,
+        passport,
+        ledger,
+        permits,
+        identity_lines,
+        suspensions=suspensions,
+        on_refused=counted,
+        step_up=None if sign_on is None else sign_on.door.step_up,
+        clock=clock,
+    )
     keys = signing_keys(config)
     published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
     if sign_on is not None:
@@ -82,6 +83,22 @@ def build_site(
     pages = Pages(published, ways=usage_pages(config, ledger, shared))
     terms = [Terms(listener) for listener in config.listen]
     return Site(config, passport, gate, pools, onward(config, passport, keys, pools), pages, terms)
+
+
+def passport_of(
+    config: Config, shared: Shared, sign_on: SignOn | None, before: Passport | None, clock: Callable[[], float]
+) -> Passport:
+    return Passport(
+        config.providers,
+        config.applications.values(),
+        certificates=config.certificates,
+        tolerance=config.limits.invalid_credentials,
+        marks=shared.marks,
+        replays=Replays(shared.records),
+        sign_on=None if sign_on is None else sign_on.door,
+        before=before,
+        clock=clock,
+    )
 
 
 def usage_pages(config: Config, ledger: Ledger, shared: Shared) -> dict[Way, Page]:

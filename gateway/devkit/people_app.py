@@ -65,8 +65,10 @@ class PeoplePages:
                 return _back(asked, {"error": "access_denied"}, self._people.provider.issuer)
             if form.get("user") not in self._people.people:
                 return _page("We are sorry", "<p>Nobody of this name has an account.</p>", 400)
-            visit = self._people.sign_in(form["user"])
-        if visit is None or (asked.get("prompt") == "login" and request.method == "GET"):
+            visit = self._people.sign_in(form["user"], asked)
+        elif visit is not None and not self._people.suits(visit, asked):
+            visit = None
+        if visit is None:
             return self._ask(asked)
         answer = _back(asked, {"code": self._people.code(visit, asked)}, self._people.provider.issuer)
         answer.set_cookie(COOKIE, visit.sid, path=self._path, httponly=True, samesite="lax")

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from math import inf
 
-from gateway.errors import GatewayError, Unauthorized
+from gateway.errors import GatewayError, StepUpNeeded, Unauthorized
 from gateway.gate.admission import Admission, Subscription, conclude, degraded, degrades, suspends
 from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, whose
 from gateway.gate.conditions import outside_plan, permits_all, require_all, requirements
-from gateway.gate.protocols import Ask, Claim, Ledger, NoSuspensions, Passport, Permits, Router, Suspensions
+from gateway.gate.protocols import Ask, Claim, Ledger, NoSuspensions, Passport, Permits, Router, StepUp, Suspensions
 from gateway.gate.standing import over_and_out, require_resumed, require_standing
 from gateway.model import (
     Application,
@@ -54,11 +54,12 @@ class Gate:
         *,
         suspensions: Suspensions | None = None,
         on_refused: Callable[[str, Limit, float | None], None] = lambda scope, limit, resets_at: None,
+        step_up: StepUp | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
         subscription for the server. `on_refused` hears whose requests were refused, by which limit, and when that
-        begins anew. `clock` in Unix seconds."""
+        begins anew. `step_up` says where a person can sign in better. `clock` in Unix seconds."""
         self._directory = Directory(config)
         self._router = router
         self._passport = passport
@@ -67,6 +68,7 @@ class Gate:
         self._note = note
         self._suspensions = NoSuspensions() if suspensions is None else suspensions
         self._on_refused = on_refused
+        self._step_up = step_up
         self._clock = clock
         self._resumed: dict[str, float] = {}  # scopes, and when
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
@@ -178,7 +180,7 @@ class Gate:
         plan = contract.plan
         requires = requirements(route, contract.plans)
         if requires:
-            self._require(requires, route, application, plan, identity)
+            self._require(ask, requires, route, application, plan, identity)
         scopes = whose(application, identity, ask.peer, route.service)
         scope = scopes[Per.APPLICATION]
         charges = charges_of(contract.limits, route)
@@ -204,13 +206,29 @@ class Gate:
         return self._ledger.claim(*parts[0], *parts[1:]) if parts else None
 
     def _require(
-        self, requires: tuple[Require, ...], route: Route, application: Application, plan: Plan, identity: Identity
+        self,
+        ask: Ask,
+        requires: tuple[Require, ...],
+        route: Route,
+        application: Application,
+        plan: Plan,
+        identity: Identity,
     ) -> None:
-        """Raises what refuses, with whose request it was. Who came without credentials is asked for some."""
+        """Raises what refuses, with whose request it was. Who came without credentials is asked for some; a person who
+        can sign in better is sent there."""
         try:
             if not identity.subject and (challenges := self._passport.challenges(route.service)):
                 raise Unauthorized("credentials are required", code="credentials_missing", challenges=challenges)
             require_all(requires, identity, route.service.name, self._clock())
+        except StepUpNeeded as error:
+            better = None if self._step_up is None else self._step_up(ask, identity, error)
+            raise better or told(error, application, plan) from None
         except GatewayError as error:
-            error.application, error.plan = application.name, plan.name
+            told(error, application, plan)
             raise
+
+
+def told(error: GatewayError, application: Application, plan: Plan) -> GatewayError:
+    """The error, which says whose request it was."""
+    error.application, error.plan = application.name, plan.name
+    return error

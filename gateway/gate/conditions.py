@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gateway.errors import Forbidden, GatewayError, Unauthorized
+from gateway.errors import Forbidden, GatewayError, StepUpNeeded
 from gateway.gate.protocols import Permits
 from gateway.model import ANY_VALUE, Identity, Plan, Require, Route
 
@@ -112,7 +112,7 @@ def signed_in_well(require: Require, identity: Identity, now: float) -> bool:
     return isinstance(when, int | float) and -CLOCKS <= now - when <= require.max_age
 
 
-def _step_up(require: Require, identity: Identity, service: str) -> Unauthorized:
+def _step_up(require: Require, identity: Identity, service: str) -> StepUpNeeded:
     """RFC 9470 3: how the user must be authenticated."""
     detail = "the user must sign in again, as the challenge says"
     told = [f'error="insufficient_user_authentication", error_description="{detail}"']
@@ -121,4 +121,4 @@ def _step_up(require: Require, identity: Identity, service: str) -> Unauthorized
     if require.max_age is not None:
         told.append(f'max_age="{int(require.max_age)}"')
     challenge = f'{_scheme(identity)} realm="{service}", {", ".join(told)}'
-    return Unauthorized(detail, code="insufficient_user_authentication", challenges=(challenge,))
+    return StepUpNeeded(detail, challenges=(challenge,), acr=require.acr, max_age=require.max_age)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StepUpNeeded
 from gateway.model import Charge, Identity, Limit, Outcome, Route, Service
 
 
@@ -29,6 +29,9 @@ class Ask(Protocol):
 
     def header(self, name: bytes) -> list[bytes]:
         """All values of the field `name` (lower case), in order."""
+
+
+StepUp = Callable[[Ask, Identity, StepUpNeeded], GatewayError | None]  # None: as the error says
 
 
 class Router(Protocol):

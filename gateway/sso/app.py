@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote
@@ -20,11 +21,16 @@ from gateway.sso.pages import HEADERS, STATIC, Look, policy
 from gateway.sso.refusals import BadSignOn
 from gateway.sso.session import Session
 from gateway.sso.sessions import Sessions, store_away
-from gateway.sso.way import Way
+from gateway.sso.way import Better, Way
 
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
+TOO_WEAK = "This page asks for a better way of signing in than the provider has for you."
+
+_word = re.compile(r"[!-~]{1,100}").fullmatch
+_seconds = re.compile(r"[0-9]{1,8}").fullmatch
+
 Offers = Callable[[str, str], tuple[str, ...]]  # host, target → providers
 
 
@@ -84,13 +90,17 @@ class SignOnApp:
         chosen = asked.get("provider")
         if chosen is not None and chosen not in names:
             raise BadSignOn("unknown_provider", "This provider signs nobody in here.", status=404, target=target)
-        session = await self._session(request)
+        better = better_of(asked)
+        session = None if better else await self._session(request)
         if session is not None and session.who.provider in ([chosen] if chosen else names):
             return RedirectResponse(target, 303)
         if chosen is None and len(names) == 1:
             chosen = names[0]
         if chosen is not None:
-            return await self.ways[chosen].begin(request, target)
+            way = self.ways[chosen]
+            if better and not way.steps_up:
+                raise BadSignOn("sign_in_too_weak", TOO_WEAK, status=403, target=target)
+            return await way.begin(request, target, better)
         to = quote(target, safe="/")
         ways = [{"title": self.ways[name].title, "href": f"{PREFIX}/login?provider={name}&to={to}"} for name in names]
         return self._look.page("choose", ways=ways)
@@ -174,6 +184,14 @@ def _add_headers(event: Event, content_policy: str) -> None:
         if name.encode() not in there:
             headers.append((name.encode(), value.encode()))
     event["headers"] = headers
+
+
+def better_of(asked: dict[str, str]) -> Better:
+    """What a query asks for; raises BadSignOn."""
+    acr, age = tuple(asked.get("acr", "").split()), asked.get("max_age")
+    if not all(_word(word) for word in acr) or (age is not None and not _seconds(age)):
+        raise BadSignOn("request_malformed", "The address asks for a sign-in that there is not.")
+    return Better(acr, None if age is None else int(age))
 
 
 async def _nothing(_scope: Event, _receive: Receive, _send: Send) -> None:

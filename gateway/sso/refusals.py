@@ -10,6 +10,7 @@ Codes are stable. Status 400 unless noted:
 | `sign_in_over` | it was finished before, or has taken more than ten minutes |
 | `sign_in_mixed_up` | the answer is from another provider, or for another origin, than it was begun with |
 | `sign_in_refused` | 403: the provider has not let the person in |
+| `sign_in_too_weak` | 403: the page asks for another way of signing in than the provider has used |
 | `sign_in_failed` | the provider answers with an error, or does not take the code |
 | `provider_wrong` | 502: what the provider sends does not verify, or it does not accept the gateway |
 | `provider_away` | 503: the provider cannot be asked |

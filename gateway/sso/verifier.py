@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
+from gateway.errors import SignInNeeded, StepUpNeeded
 from gateway.identity.credentials import Ask
 from gateway.identity.refusals import Invalid
 from gateway.identity.verifier import SESSION, Answer, Presented
 from gateway.model import Identity
 from gateway.sso import cookies
 from gateway.sso.browser import SAFE_METHODS, navigates, same_origin, way_in
+from gateway.sso.browser import Ask as Browsed
 from gateway.sso.keeper import Answer as Found
 from gateway.sso.keeper import Keeper, Known
 
@@ -69,6 +72,16 @@ class Door:
 
     def verifier(self, providers: tuple[str, ...]) -> SignInVerifier:
         return SignInVerifier(self._keeper, providers)
+
+    def step_up(self, ask: Browsed, identity: Identity, error: StepUpNeeded) -> SignInNeeded | None:
+        """Where a person who is signed in can sign in better; None: none is, or no person asks."""
+        provider = next((proof.partition(":")[2] for proof in identity.proof if proof.startswith("sign_in:")), None)
+        if provider is None or not navigates(ask):
+            return None
+        asked = {"provider": provider, "acr": " ".join(error.acr)}
+        if error.max_age is not None:
+            asked["max_age"] = str(int(error.max_age))
+        return SignInNeeded(f"{way_in(ask)}&{urlencode({name: value for name, value in asked.items() if value})}")
 
     def way_in(self, ask: Ask) -> str | None:
         """Where a person can sign in for what was asked; None: no person asks."""

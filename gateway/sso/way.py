@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,19 @@ from gateway.sso.session import Session, SignedIn
 
 class SessionEnded(Exception):
     """The provider says that its session has ended, or there is none here."""
+
+
+class Better(NamedTuple):
+    """How people are to sign in again: in one of the ways `acr`, and within `max_age` seconds (RFC 9470)."""
+
+    acr: tuple[str, ...] = ()
+    max_age: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.acr) or self.max_age is not None
+
+
+NOT_BETTER = Better()
 
 
 class Way(Protocol):
@@ -30,10 +43,14 @@ class Way(Protocol):
     def logs_out(self) -> bool:
         """Whether `leave` may lead to the provider, as far as is known now."""
 
+    @property
+    def steps_up(self) -> bool:
+        """Whether `begin` can ask for another way of signing in, or for doing it again."""
+
     def routes(self) -> list[Route]:
         """What is served below the path of the way: /.sso/NAME."""
 
-    async def begin(self, request: Request, target: str) -> Response:
+    async def begin(self, request: Request, target: str, better: Better = NOT_BETTER) -> Response:
         """Leaves for the provider, with a sign-on under way that ends at `target`. Raises BadSignOn or Unavailable."""
 
     async def renew(self, session: Session) -> SignedIn:

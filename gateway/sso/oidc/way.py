@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import Unavailable
+from gateway.identity.claims import LEEWAY
 from gateway.identity.provider import Provider
 from gateway.identity.refusals import InvalidToken
 from gateway.model import Oidc, SignIn
@@ -27,7 +28,7 @@ from gateway.sso.oidc.metadata import RETRY_AFTER
 from gateway.sso.oidc.tokens import BadTokens, Reader
 from gateway.sso.refusals import BadSignOn
 from gateway.sso.session import Session, SignedIn
-from gateway.sso.way import SessionEnded
+from gateway.sso.way import NOT_BETTER, Better, SessionEnded
 
 REFUSED = ("access_denied", "login_required", "interaction_required", "consent_required", "account_selection_required")
 PASSING = ("temporarily_unavailable", "server_error")
@@ -46,6 +47,7 @@ class OidcWay:
         self._client = Client(oidc.name, provider.channel, sign_in)
         self._reader = Reader(provider, sign_in.client_id, clock)
         self._desk = desk
+        self._clock = clock
         self._logout = LogoutPages(oidc, sign_in.client_id, provider, desk, clock)
 
     @property
@@ -57,16 +59,21 @@ class OidcWay:
         latest = self._client.announced.latest
         return latest is not None and latest.end_session is not None
 
+    steps_up = True
+
     def routes(self) -> list[Route]:
         return [Route("/callback", self._callback), *self._logout.routes()]
 
     # --- the way out
 
-    async def begin(self, request: Request, target: str) -> Response:
+    async def begin(self, request: Request, target: str, better: Better = NOT_BETTER) -> Response:
         metadata = await self._client.announced.get()
         secrets = {"nonce": cookies.new_value(), "verifier": cookies.new_value()}
+        more = {"acr_values": " ".join(better.acr)} if better.acr else {}
+        more |= {"max_age": str(better.max_age)} if better.max_age is not None else {}
+        secrets |= more
         login, cookie = await self._desk.logins.begin(request, self.name, target, secrets)
-        asked = self._request(login)
+        asked = self._request(login) | more
         if metadata.pushed is not None:
             try:
                 asked = {"client_id": self._client.id, "request_uri": await self._client.push(metadata.pushed, asked)}
@@ -105,7 +112,19 @@ class OidcWay:
             raise _refused(answer["error"], login)
         if "code" not in answer:
             raise BadSignOn("request_malformed", "The answer of the provider has no code.", target=login.target)
-        return await self._desk.enter(request, login, await self._exchange(answer["code"], login))
+        who = await self._exchange(answer["code"], login)
+        self._check_strength(who, login)
+        return await self._desk.enter(request, login, who)
+
+    def _check_strength(self, who: SignedIn, login: Login) -> None:
+        """What was asked for beyond signing in was done (Core 3.1.3.7, 12 and 13): else the person would be sent round
+        and round."""
+        acr, age = login.secrets.get("acr_values"), login.secrets.get("max_age")
+        when = who.claims.get("auth_time")
+        late = age is not None and not (isinstance(when, int | float) and self._clock() - when <= int(age) + LEEWAY)
+        if late or (acr is not None and who.claims.get("acr") not in acr.split()):
+            text = "The provider has not let you sign in as well as this page asks for."
+            raise BadSignOn("sign_in_too_weak", text, status=403, target=login.target)
 
     async def _check_issuer(self, answer: dict[str, str], login: Login) -> None:
         """RFC 9207 2.4."""

@@ -37,13 +37,15 @@ from gateway.sso.saml.refusals import SamlRefused
 from gateway.sso.saml.response import accept
 from gateway.sso.saml.tickets import Ticket, Tickets
 from gateway.sso.session import Session, SignedIn
-from gateway.sso.way import SessionEnded
+from gateway.sso.way import NOT_BETTER, Better, SessionEnded
 from gateway.store.records import Use
 
 KIND = "saml_assertion"  # of records: assertions that were used
 
 
 class SamlWay:
+    steps_up = False
+
     """See Way. `clock` in Unix seconds."""
 
     def __init__(self, saml: Saml, desk: Desk, clock: Callable[[], float] = time.time) -> None:
@@ -93,7 +95,7 @@ class SamlWay:
 
     # --- the way out
 
-    async def begin(self, request: Request, target: str) -> Response:
+    async def begin(self, request: Request, target: str, _better: Better = NOT_BETTER) -> Response:
         provider = await self._metadata.latest()
         login, cookie = await self._desk.logins.begin(request, self.name, target, {})
         location = await self._reader.run(partial(self._request, provider, login))
