@@ -18,7 +18,7 @@ def suspension_routes(desk: SuspensionDesk) -> list[Route]:
         strange = request.query_params.keys() - {"application"}
         if strange:
             raise OrderError(f"there is no parameter '{min(strange)}' (application)")
-        return page({"suspended": desk.show(request.query_params.get("application"))})
+        return page({"suspended": await desk.show(request.query_params.get("application"))})
 
     async def suspend(request: Request) -> Response:
         order, _ = await order_of(request)
