@@ -1,26 +1,40 @@
-"""What one request costs here and at the peers.
+"""The field: what a request costs, waits and takes here, beside others that do a gateway's job.
 
-The job: mutual TLS to the upstream, an RS256 token, mapping rules, an exact limit counted in a shared Redis. A gateway
-has one core; wrk with 64 keep-alive connections, the upstream and Redis have another. Rounds are interleaved, because
-machines vary by the minute: compare neighbours, quote ratios. What a peer does is said in its line; what is not
-installed is skipped with its package's name.
+Each gateway has one core; wrk with 64 keep-alive connections, the service behind it and Redis have another. Rounds are
+interleaved, because machines vary by the minute: compare neighbours, quote ratios. What is not installed is skipped,
+with what would install it. Parts:
+
+  levels        CPU time, rate and times at five levels of work: plain, mutual TLS, JWT, local limit, shared limit
+  applications  1, 16 and 1,000 of them taking turns
+  bodies        1 MiB down and up
+  latency       p50, p99 and p99.9 at fixed rates, beside the service's own
+  idle          memory at rest and with 10,000 idle connections; 1 and 2 workers
+  start         time to the first answer; requests beside a reload of 1,000 services
+
+Other measurements are commands of their own, each with --help:
+  scripts/benchmark crowd    good requests beside clients that misbehave
+  scripts/benchmark soak     hours of traffic: memory, descriptors, tasks
+  scripts/benchmark ledger   what counting costs
+  scripts/benchmark routing  what routing costs
+  scripts/benchmark door     what both doors cost, without sockets
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import importlib
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 
-from rig.contestants import CONTESTANTS, Contestant
-from rig.rounds import measure
-from rig.table import show, versions
+from rig.options import Options
+from rig.rounds import stage
+from rig.tables import machine, put
 
+PARTS = ("levels", "applications", "bodies", "latency", "idle", "start")
 NEEDED = {"wrk": "wrk", "nginx": "nginx", "redis-server": "redis-server", "taskset": "util-linux"}
 
 
@@ -30,15 +44,25 @@ def main() -> int:
     if problem := _problem():
         print(problem, file=sys.stderr)
         return 2
-    contestants = list(_selected(arguments.only))
-    if not contestants:
-        print("nobody is left to measure", file=sys.stderr)
-        return 2
-    results = measure(contestants, arguments.runs, arguments.secs)
-    show(results)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps({"versions": versions(), "rounds": results}, indent=1) + "\n")
-    return int(any(row["failed"] for rows in results.values() for row in rows))
+    short = arguments.short
+    options = Options(
+        runs=arguments.runs or (1 if short else 3),
+        secs=arguments.secs or (2 if short else 4),
+        short=short,
+        names=frozenset(filter(None, arguments.only.split(","))),
+    )
+    parts = arguments.parts or (("levels", "latency") if short else PARTS)
+    with stage() as behind:
+        for part in parts:
+            for table in importlib.import_module(f"rig.parts.{part}").measure(behind, options):
+                print(f"\n{table.text()}", flush=True)
+                if arguments.write:
+                    put(arguments.write, table.name, table.markdown())
+    here = f"{time.strftime('%Y-%m-%d')}; medians of {options.runs} rounds of {options.secs} s; {machine()}"
+    print(f"\n{here}")
+    if arguments.write:
+        put(arguments.write, "machine", here)
+    return 0
 
 
 def _problem() -> str | None:
@@ -51,21 +75,15 @@ def _problem() -> str | None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3, help="rounds (3)")
-    parser.add_argument("--secs", type=int, default=4, help="seconds of load for each in a round (4)")
-    parser.add_argument("--only", default="", metavar="A,B", help=f"of {','.join(c.name for c in CONTESTANTS)}")
-    parser.add_argument("--json", metavar="FILE", help="write every round's figures here")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help="of those above; all")
+    parser.add_argument("--short", action="store_true", help="one short round of levels and latency: under two minutes")
+    parser.add_argument("--runs", type=int, help="rounds (3)")
+    parser.add_argument("--secs", type=int, help="seconds of load for each in a round (4)")
+    parser.add_argument("--only", default="", metavar="A,B", help="of plangate,nginx,nginx+lua,HAProxy,Envoy,Traefik")
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE", help="put the tables into their places in docs/benchmarks.md"
+    )
     return parser.parse_args()
-
-
-def _selected(only: str) -> Iterator[Contestant]:
-    for contestant in CONTESTANTS:
-        if only and contestant.name not in only.split(","):
-            continue
-        if missing := contestant.missing():
-            print(f"{contestant.name} is skipped: apt-get install {' '.join(missing)}", file=sys.stderr)
-        else:
-            yield contestant
 
 
 if __name__ == "__main__":

@@ -137,6 +137,7 @@ class Worker:
         self._bound()
         self._metrics.watch(
             connections=lambda: len(server.connections),
+            tasks=lambda: len(asyncio.all_tasks()),
             upstream_connections=lambda: connection_counts(self._staging.site.pools),
             log_lines_dropped=lambda: lines.dropped,
             refused_connections=server.refused_connections,

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CONF = Path(__file__).parent / "conf"
 LIMIT = 1_000_000_000  # per minute: counted by all, reached by none
 BODY = "x" * 512
+LARGE = 1024 * 1024  # bytes of /api/v1/items/large
 
 
 class Text(Template):
@@ -80,19 +81,35 @@ def _private(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def write_token(folder: Path, issuer: str) -> tuple[str, dict[str, str]]:
-    """(a token of a Keycloak service account's size and shape, what the provider publishes); writes token.pub."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (folder / "token.pub").write_bytes(public)
-    token = jwt.encode(_claims(issuer), key, "RS256", headers={"kid": "bench"})
-    jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-    jwks = {"keys": [{**jwk, "kid": "bench", "alg": "RS256", "use": "sig"}]}
-    discovery = {"issuer": issuer, "jwks_uri": f"{issuer}/certs", "id_token_signing_alg_values_supported": ["RS256"]}
-    return token, {"jwks": json.dumps(jwks), "discovery": json.dumps(discovery)}
+class Mint:
+    """Signs tokens of a Keycloak service account's size and shape. `published` is what the provider tells."""
+
+    def __init__(self, folder: Path, issuer: str) -> None:
+        """Writes token.pub."""
+        self._issuer = issuer
+        self._made: dict[int, str] = {}
+        self._key = key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        (folder / "token.pub").write_bytes(public)
+        jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+        jwks = {"keys": [{**jwk, "kid": "bench", "alg": "RS256", "use": "sig"}]}
+        algorithms = ["RS256"]
+        discovery = {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/certs",
+            "id_token_signing_alg_values_supported": algorithms,
+        }
+        self.published = {"jwks": json.dumps(jwks), "discovery": json.dumps(discovery)}
+
+    def token(self, application: int = 1) -> str:
+        """For the client of one application, from 1."""
+        if application not in self._made:
+            claims = _claims(self._issuer, f"bench-app-{application:04d}")
+            self._made[application] = jwt.encode(claims, self._key, "RS256", headers={"kid": "bench"})
+        return self._made[application]
 
 
-def _claims(issuer: str) -> dict[str, object]:
+def _claims(issuer: str, client: str) -> dict[str, object]:
     now = int(time.time())
     return {
         "exp": now + 3600,
@@ -102,7 +119,7 @@ def _claims(issuer: str) -> dict[str, object]:
         "aud": "account",
         "sub": str(uuid.uuid4()),
         "typ": "Bearer",
-        "azp": "bench-app-0001",
+        "azp": client,
         "acr": "1",
         "realm_access": {"roles": ["default-roles-bench", "offline_access"]},
         "scope": "profile email",

@@ -23,11 +23,11 @@ def free_port() -> int:
         return port
 
 
-def start(core: int, command: Sequence[str], output: IO[bytes] | int, folder: Path | None = None) -> Child:
-    """Starts a program in its own session on the nth of the cores that this process may use."""
-    core = sorted(os.sched_getaffinity(0))[core]
+def start(core: int | None, command: Sequence[str], output: IO[bytes] | int, folder: Path | None = None) -> Child:
+    """Starts a program in its own session on the nth of the cores that this process may use, or on all."""
+    pinned = [] if core is None else ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[core])]
     child = subprocess.Popen(
-        ["taskset", "-c", str(core), *command],
+        [*pinned, *command],
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
@@ -45,7 +45,7 @@ def prefer(pid: int, nice: int = -10) -> None:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], core: int, log: Path) -> Iterator[int]:
+def running(command: Sequence[str], core: int | None, log: Path) -> Iterator[int]:
     """Runs a server until the block ends; gives its id."""
     with log.open("wb") as output:
         child = start(core, command, output, log.parent)
@@ -102,16 +102,28 @@ class Load(NamedTuple):
     failed: int
 
 
-def wrk(url: str, token: str, seconds: int) -> Load:
-    """64 keep-alive connections from one thread, with the fields that a program's client sends."""
+def wrk(
+    url: str,
+    token: str,
+    seconds: int,
+    *,
+    connections: int = 64,
+    script: Path | None = None,
+    field: str = "Authorization",
+) -> Load:
+    """Keep-alive connections from one thread, with the fields that a program's client sends. `script` is wrk's, in
+    Lua; `field` is where the token is.
+    """
     fields = {
-        "Authorization": f"Bearer {token}",
+        field: f"Bearer {token}",
         "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) benchmark/1.0",
         "Accept": "application/json",
         "Accept-Encoding": "gzip",
         "X-Request-Id": "0b6f9a3c-4c2e-4d5e-9d1f-0a1b2c3d4e5f",
     }
-    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+    if script is not None:
+        command += ["-s", str(script)]
     for name, value in fields.items():
         command += ["-H", f"{name}: {value}"]
     child = start(REST_CORE, [*command, url], subprocess.PIPE)

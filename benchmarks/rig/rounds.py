@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import redis
 
 from rig.contestants import Contestant
-from rig.material import BODY, render, write_certificates, write_token
+from rig.material import BODY, LARGE, Mint, render, write_certificates
 from rig.processes import GATEWAY_CORE, REST_CORE, cpu, free_port, memory, prefer, running, wrk
 
 TARGET = "/api/v1/items?page=2"
@@ -28,20 +27,13 @@ class Stage(NamedTuple):
 
     folder: Path
     values: Mapping[str, str]
-    token: str
+    mint: Mint
     redis: int  # process id
 
-
-def measure(contestants: Sequence[Contestant], runs: int, seconds: int) -> dict[str, list[Row]]:
-    """Every round's figures, by name."""
-    results: dict[str, list[Row]] = {}
-    with stage() as behind:
-        for _ in range(runs):
-            for contestant in contestants:
-                row = _round(contestant, behind, seconds)
-                results.setdefault(contestant.name, []).append(row)
-                print(f"{contestant.name:12}{row['us']:8.1f} µs{row['rate']:10,.0f}/s", file=sys.stderr)
-    return results
+    @property
+    def token(self) -> str:
+        """The first application's."""
+        return self.mint.token()
 
 
 @contextlib.contextmanager
@@ -49,12 +41,14 @@ def stage() -> Iterator[Stage]:
     """The upstream, the identity provider and Redis on the other core, and a folder with everything."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gateway-benchmark-")))
-        ports = {name: str(free_port()) for name in ("upstream_port", "provider_port", "redis_port")}
+        ports = {name: str(free_port()) for name in ("upstream_port", "plain_port", "provider_port", "redis_port")}
         issuer = f"http://127.0.0.1:{ports['provider_port']}/realms/bench"
         write_certificates(folder)
-        token, published = write_token(folder, issuer)
-        values = {"folder": str(folder), "issuer": issuer, **ports}
-        render("upstream.conf", folder / "upstream.conf", {**values, **published, "body": BODY})
+        mint = Mint(folder, issuer)
+        values = {"folder": str(folder), "issuer": issuer, **ports, **mint.published}
+        folder.chmod(0o711)  # for a service's processes that run as nobody
+        (folder / "large").write_bytes(b"x" * LARGE)
+        render("upstream.conf", folder / "upstream.conf", {**values, "body": BODY})
         nginx = ["nginx", "-p", str(folder), "-c", str(folder / "upstream.conf")]
         stack.enter_context(running(nginx, REST_CORE, folder / "upstream.out"))
         store = [
@@ -68,50 +62,67 @@ def stage() -> Iterator[Stage]:
             "--dir",
             str(folder),
         ]
-        yield Stage(folder, values, token, stack.enter_context(running(store, REST_CORE, folder / "redis.out")))
+        yield Stage(folder, values, mint, stack.enter_context(running(store, REST_CORE, folder / "redis.out")))
 
 
-def _round(contestant: Contestant, behind: Stage, seconds: int) -> Row:
-    port, admin = free_port(), free_port()
-    values = {**behind.values, "port": str(port), "admin_port": str(admin)}
-    command = contestant.prepare(behind.folder, values)
-    log = behind.folder / f"{contestant.name}.out"
-    url = f"http://127.0.0.1:{port}{TARGET}"
-    with running(command, GATEWAY_CORE, log) as process, _counted(contestant, values["redis_port"]):
-        ready(contestant.name, url, behind.token, log)
-        if contestant.verifies and _get(url, "none")[0] != 401:
-            raise SystemExit(f"{contestant.name} lets a request without a valid token pass")
-        prefer(process)
-        wrk(url, behind.token, 1)
-        own, stores = cpu(process), cpu(behind.redis)
-        load = wrk(url, behind.token, seconds)
-        own, stores = cpu(process) - own, cpu(behind.redis) - stores
-        spent = {"us": own / load.requests * 1e6, "redis_us": stores / load.requests * 1e6}
-        return {**spent, **load._asdict(), "rss": memory(process)}
+class Served(NamedTuple):
+    """A contestant that answers."""
+
+    process: int
+    host: str
+    port: int
+    admin: int
+    url: str
+    field: str  # where it gets the token
 
 
 @contextlib.contextmanager
-def _counted(contestant: Contestant, port: str) -> Iterator[None]:
-    """Nobody is measured who does not count."""
-    with redis.Redis(port=int(port)) as store:
+def serving(contestant: Contestant, behind: Stage, core: int | None = GATEWAY_CORE, **values: str) -> Iterator[Served]:
+    """Starts a contestant, sees that it does what its level says, and stops it. `values` go into its files; `core`
+    None: on all of them.
+    """
+    port, admin = free_port(), free_port()
+    words = {**behind.values, **values, "port": str(port), "admin_port": str(admin)}
+    command = contestant.prepare(behind.folder, words, contestant.level)
+    log = behind.folder / "contestant.out"
+    url = f"http://127.0.0.1:{port}{TARGET}"
+    with redis.Redis(port=int(words["redis_port"])) as store:
         store.flushall()
-        yield
+        with running(command, core, log) as process:
+            ready(contestant.name, url, behind.token, log, contestant.field)
+            if contestant.checks and _get(url, "none")[0] != 401:
+                raise SystemExit(f"{contestant.name} lets a request without a valid token pass")
+            prefer(process)
+            yield Served(process, "127.0.0.1", port, admin, url, contestant.field)
         if contestant.counts and not store.dbsize():
             raise SystemExit(f"{contestant.name} left no counter in Redis")
 
 
-def ready(name: str, url: str, token: str, log: Path) -> None:
+def loaded(served: Served, behind: Stage, seconds: int, **load: object) -> Row:
+    """What a contestant costs under wrk: CPU time in µs of all its processes for one request, and what wrk saw."""
+    token = behind.token
+    wrk(served.url, token, 1, field=served.field, **load)
+    own, stores = cpu(served.process), cpu(behind.redis)
+    seen = wrk(served.url, token, seconds, field=served.field, **load)
+    own, stores = cpu(served.process) - own, cpu(behind.redis) - stores
+    if seen.failed > seen.requests // 1000:
+        raise SystemExit(f"{seen.failed} of {seen.requests} requests failed: {served.url}")
+    spent = {"us": own / seen.requests * 1e6, "redis_us": stores / seen.requests * 1e6}
+    return {**spent, **seen._asdict(), "rss": memory(served.process)}
+
+
+def ready(name: str, url: str, token: str, log: Path, field: str = "Authorization") -> None:
     """Waits for the first right answer."""
     deadline = time.monotonic() + START
-    while (answer := _get(url, token)) != (200, len(BODY)):
+    while (answer := _get(url, token, field)) != (200, len(BODY)):
         if time.monotonic() > deadline:
             raise SystemExit(f"{name} does not answer ({answer}):\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
 
 
-def _get(url: str, token: str) -> tuple[int, int]:
+def _get(url: str, token: str, field: str = "Authorization") -> tuple[int, int]:
     """(status, length of the body); status 0 where there is no answer."""
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url, headers={field: f"Bearer {token}"})
     try:
         with urllib.request.urlopen(request, timeout=2) as response:
             return response.status, len(response.read())

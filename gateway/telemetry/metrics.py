@@ -39,6 +39,7 @@ class Delta(TypedDict):
     log_lines_dropped: int
     refused_connections: dict[str, int]  # reason → how many
     connections: int  # gauge
+    tasks: int  # gauge
     upstream_connections: list[tuple[str, str, int]]  # gauge: upstream, state, how many
     resident_bytes: int  # gauge
 
@@ -109,13 +110,15 @@ class Metrics:
         self,
         *,
         connections: Callable[[], int] = int,
+        tasks: Callable[[], int] = int,
         upstream_connections: Callable[[], Connections] = dict,
         log_lines_dropped: Callable[[], int] = int,
         refused_connections: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """Read these at each drain: clients' connections, upstreams' connections; since the start, log lines lost,
-        and connections refused by reason."""
+        """Read these at each drain: clients' connections, the loop's tasks, upstreams' connections; since the start,
+        log lines lost, and connections refused by reason."""
         self._connections = connections
+        self._tasks = tasks
         self._upstream_connections = upstream_connections
         self._log_lines_dropped = log_lines_dropped
         self._refused_connections = refused_connections
@@ -169,6 +172,7 @@ class Metrics:
             log_lines_dropped=dropped - self._dropped,
             refused_connections={reason: n - self._refused.get(reason, 0) for reason, n in refused.items()},
             connections=self._connections(),
+            tasks=self._tasks(),
             upstream_connections=[(name, state, n) for (name, state), n in self._upstream_connections().items()],
             resident_bytes=resident_bytes(),
         )

@@ -177,6 +177,8 @@ class Registry(Collector):
         yield family
         clients = sum(gauges["connections"] for gauges in self._gauges.values())
         yield GaugeMetricFamily("gateway_connections", "Connections of clients.", clients)
+        tasks = sum(gauges["tasks"] for gauges in self._gauges.values())
+        yield GaugeMetricFamily("gateway_tasks", "Tasks of the workers' event loops.", tasks)
         text = "Connections of clients that a limit refused or cut; unanswered ones are counted as refused too."
         yield counter("gateway_refused_connections_total", text, ("reason",), self._refused)
 
