@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from gateway.http.peer import client_of
 from gateway.http.proxy_protocol import ProxyProtocolError, read_header
 from gateway.proxy.arrival import address_of
 from gateway.proxy.client import FAREWELL, ClientConnection
-from gateway.proxy.secure import SecureTransport
+from gateway.proxy.secure import SecureTransport, reason_of
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -153,9 +154,9 @@ class Greeting(asyncio.Protocol):
         connection.secure(cast("asyncio.Transport", transport), self._peer, self._client, transport.certificate)
         return connection
 
-    def failed(self, reason: str) -> None:
+    def failed(self, error: ssl.SSLError) -> None:
         """The client has been sent an alert: the connection is closed behind it."""
         self._server.crowd.count("handshake")
-        log.debug("%s: handshake refused: %s", self._peer, reason)
+        log.debug("%s: handshake refused: %s", self._peer, reason_of(error))
         if self.transport is not None:
             self.transport.close()

@@ -10,6 +10,7 @@ from gateway.errors import BadGateway, GatewayError, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Target, Upstream
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.opening import Opening
 from gateway.proxy.tls import reloaded_client
 from gateway.proxy.upstream import UpstreamConnection
 
@@ -107,17 +108,24 @@ class Pool:
 
     async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
         target = endpoint.target
-        tls = self._tls if target.tls else None
         generation = self.generation  # of the context that is used, though files may change meanwhile
+
+        def make() -> UpstreamConnection:
+            return UpstreamConnection(self, endpoint, generation)
+
         async with asyncio.timeout(self.timeouts.connect):
-            _, connection = await self._loop.create_connection(
-                lambda: UpstreamConnection(self, endpoint, generation),
-                target.host,
-                target.port,
-                ssl=None if tls is None else tls.context,
-                server_hostname=None if tls is None else self.upstream.tls.verify_name or target.host,
+            if self._tls is None or not target.tls:
+                _, connection = await self._loop.create_connection(make, target.host, target.port)
+                return connection
+            context, server = self._tls.context, self.upstream.tls.verify_name or target.host
+            transport, opening = await self._loop.create_connection(
+                lambda: Opening(context, server, make), target.host, target.port
             )
-        return connection
+            try:
+                return await opening.ready
+            except BaseException:  # the time is up, as well
+                transport.abort()
+                raise
 
     def release(self, connection: UpstreamConnection) -> None:
         """Takes back a connection whose answer is complete."""

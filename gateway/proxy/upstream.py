@@ -18,6 +18,7 @@ from gateway.errors import BadGateway, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Timeouts
 from gateway.proxy.answer import LESSONS, MAX_HEAD, AnswerError, AnswerReader
+from gateway.proxy.secure import CutShortError
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -62,8 +63,10 @@ class UpstreamConnection(AnswerReader):
                 self.endpoint.idle.remove(self)
         elif self._body_until_close and exc is None and not self._done:
             self._end_by_close(exchange)
+        elif exc is None or isinstance(exc, CutShortError):
+            self._failed(exchange, self._why_closed())
         else:
-            self._failed(exchange, str(exc) if exc else self._why_closed())
+            self._failed(exchange, str(exc))
         del self._parser  # a cycle, and the garbage collector looks rarely
 
     def _why_closed(self) -> str:

@@ -1,6 +1,8 @@
 """Mutual TLS towards services: names verified, certificates reloaded when their files change."""
 
+import asyncio
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,32 @@ async def test_without_verify_name_the_targets_host_must_be_in_the_certificate(c
 async def test_a_certificate_of_another_ca_is_refused(certificates: Certificates, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     assert await status(certificates.service(), certificates.gateway()) == b"502"
+
+
+@pytest.mark.parametrize("goodbye", [True, False])
+async def test_an_answer_that_ends_with_its_connection_is_whole_only_where_tls_is_ended(
+    certificates: Certificates, goodbye: bool
+) -> None:
+    """RFC 9112 9.8: else anybody on the way could cut it short unseen."""
+    seen = asyncio.Event()
+
+    async def service(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        await seen.wait()
+        writer.close() if goodbye else writer.transport.abort()
+
+    async with proxy_before(service, ssl=certificates.service(), tls=certificates.gateway()) as proxy:
+        reader, writer = await proxy.connect()
+        writer.write(GET)
+        await reader.readuntil(b"all of it\r\n")
+        seen.set()
+        if goodbye:
+            assert await reader.readexactly(5) == b"0\r\n\r\n"
+        else:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
 
 
 async def test_a_service_that_does_not_know_the_gateways_certificate_is_502(certificates: Certificates) -> None:
