@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import select
+import ssl
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -65,6 +66,8 @@ class UpstreamConnection(AnswerReader):
             self._end_by_close(exchange)
         elif exc is None or isinstance(exc, CutShortError):
             self._failed(exchange, self._why_closed())
+        elif isinstance(exc, ssl.SSLError):  # such as an alert
+            self._failed(exchange, f"{self._why_closed()} ({exc})")
         else:
             self._failed(exchange, str(exc))
         del self._parser  # a cycle, and the garbage collector looks rarely
