@@ -5,10 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route, Router
-
 from gateway.identity.outward.assertions import Assertions
 from gateway.identity.outward.board import Board, Records
 from gateway.identity.outward.exchange import Exchanged
@@ -68,6 +64,10 @@ def keys_page(config: Config, board: Board) -> Page:
     """The public keys of all gateways, as a JWK set (RFC 7517 5), for whoever asks."""
     assert config.identity_tokens is not None
     path = config.identity_tokens.path
+
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route, Router
 
     async def keys(_: Request) -> JSONResponse:
         return JSONResponse({"keys": await board.keys()}, headers=CACHED)

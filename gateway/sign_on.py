@@ -43,10 +43,8 @@ def people_of(service: Service) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for line in service.accept for name in line.sign_in))
 
 
-def build_sign_on(config: Config, shared: Shared, clock: Clock = time.time) -> SignOn | None:
-    """None where no service has people sign in. Raises OSError for pages that cannot be read."""
-    if not any(people_of(service) for service in config.services.values()):
-        return None
+def build_sign_on(config: Config, shared: Shared, clock: Clock = time.time) -> SignOn:
+    """Raises OSError for pages that cannot be read."""
     sessions = Sessions(shared.records, shared.marks, config.sign_on, clock)
     desk = Desk(shared.records, sessions, clock)
     app = SignOnApp(desk, sessions, Look(config.sign_on.pages))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gateway.gate import Gate, Ledger, Permits
@@ -23,9 +24,11 @@ from gateway.quota.reading import StoreReader
 from gateway.quota.refusals import Refusals
 from gateway.quota.suspensions import Suspensions
 from gateway.routing.router import compile_permits, compile_router
-from gateway.sign_on import SignOn, build_sign_on, sign_on_pages
 from gateway.store.replays import Replays
 from gateway.store.shared import Shared
+
+if TYPE_CHECKING:
+    from gateway.sign_on import SignOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def build_site(
 
     `clock` gives Unix seconds. Raises ValueError, OSError or ssl.SSLError for what cannot be used.
     """
-    sign_on = build_sign_on(config, shared, clock)
+    sign_on = sign_on_of(config, shared, clock)
     passport = passport_of(config, shared, sign_on, None if before is None else before.passport, clock)
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
     ways = [way for service in config.services.values() for way in ways_of(service)]
@@ -79,6 +82,8 @@ def build_site(
     keys = signing_keys(config)
     published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
     if sign_on is not None:
+        from gateway.sign_on import sign_on_pages
+
         published += sign_on_pages(config, sign_on, passport, router, clock)
     pages = Pages(published, ways=usage_pages(config, ledger, shared))
     terms = [Terms(listener) for listener in config.listen]
@@ -99,6 +104,15 @@ def passport_of(
         before=before,
         clock=clock,
     )
+
+
+def sign_on_of(config: Config, shared: Shared, clock: Callable[[], float]) -> SignOn | None:
+    """None where no service has people sign in: a worker does without its libraries then, some 20 MB."""
+    if not any(line.sign_in for service in config.services.values() for line in service.accept):
+        return None
+    from gateway.sign_on import build_sign_on
+
+    return build_sign_on(config, shared, clock)
 
 
 def usage_pages(config: Config, ledger: Ledger, shared: Shared) -> dict[Way, Page]:

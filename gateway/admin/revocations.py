@@ -37,7 +37,7 @@ def revocation_routes(desk: RevocationDesk) -> list[Route]:
     """All of them, over one desk."""
 
     async def listed(_: Request) -> Response:
-        return page({"revocations": desk.listed()})
+        return page({"revocations": await desk.listed()})
 
     async def revoked(request: Request) -> Response:
         said = await fields(request)

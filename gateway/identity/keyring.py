@@ -67,6 +67,7 @@ class KeyRing:
         self._budget = float(REFETCHES)
         self._budget_at = clock()
         self._spent: dict[str, float] = {}  # address → when it may cause a fetch again
+        self._causing: str | None = None  # the address because of which a fetch is under way
 
     def __repr__(self) -> str:
         counts = f"{len(self.keys)} keys, {len(self._waiting)} waiting, {len(self._unknown)} unknown"
@@ -107,6 +108,8 @@ class KeyRing:
             return False
         if self._flight is None and not self._may_cause(client_of(peer), now):
             return False
+        if self._flight is None:
+            self._causing = client_of(peer)
         self._waiting.append((kid, done))
         self._fly(self._source.refetch)
         return True
@@ -120,6 +123,13 @@ class KeyRing:
             del self._spent[next(iter(self._spent))]
         self._spent[client] = now + REFETCH_SECONDS
         return True
+
+    def _reward(self) -> None:
+        """A fetch that found a key that was asked for is held against nobody: keys may change again at once."""
+        if self._causing is not None and any(self.keys.knows(kid) for kid, _ in self._waiting):
+            self._spent.pop(self._causing, None)
+            self._budget = min(float(REFETCHES), self._budget + 1)
+        self._causing = None
 
     def _permitted(self, now: float) -> bool:
         """A token bucket: REFETCHES at once, then one per REFETCH_SECONDS."""
@@ -178,6 +188,7 @@ class KeyRing:
 
     def _tell(self) -> None:
         """Through the loop, so that no one's fault reaches another."""
+        self._reward()
         waiting, self._waiting = self._waiting, []
         again = self._clock() + UNKNOWN_SECONDS
         loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from gateway.identity.revocations import CLIENT, DIGEST, KINDS, REALM, SESSION, 
 from gateway.identity.token import parse
 from gateway.model import Config, Oidc
 from gateway.store.marks import Mark, Marks
+from gateway.store.store_marks import hear
 
 log = logging.getLogger("gateway.audit")
 
@@ -66,8 +67,9 @@ class RevocationDesk:
         """The providers that hold from now on."""
         self._providers = list(config.providers.values())
 
-    def listed(self) -> list[Row]:
+    async def listed(self) -> list[Row]:
         """All that hold, the latest first."""
+        await hear(self._kept)
         rows = [self._row(kind, name, mark) for kind, name, mark in self._held()]
         return sorted(rows, key=lambda row: str(row["since"]), reverse=True)
 
@@ -83,6 +85,7 @@ class RevocationDesk:
         return self._row(kind, name, mark)
 
     async def restore(self, identifier: str, operator: Operator) -> Row:
+        await hear(self._kept)
         for kind, name, mark in self._held():
             if id_of(kind, name) == identifier:
                 await self._done("restore", kind, name, operator, self._kept.clear(kind, name))

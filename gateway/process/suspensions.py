@@ -10,9 +10,8 @@ from gateway.process.usage import Order, UsageDesk
 from gateway.quota.backup import written
 from gateway.quota.owners import UnknownError, limits_in
 from gateway.quota.suspensions import SUSPENDED, suspended
-from gateway.store import StoreAway
 from gateway.store.marks import Mark, Marks
-from gateway.store.store_marks import StoreMarks
+from gateway.store.store_marks import hear
 
 BY_HAND = "by hand"  # in place of a limit that was gone over
 
@@ -28,7 +27,7 @@ class SuspensionDesk:
 
     async def show(self, application: str | None) -> list[dict[str, Any]]:
         """Those of an application, of one scope, or (None) all."""
-        await self._hear()
+        await hear(self._marks)
         return [_told(scope, mark) for scope, mark in suspended(self._marks, application).items()]
 
     async def suspend(self, order: Order) -> list[dict[str, Any]]:
@@ -45,7 +44,7 @@ class SuspensionDesk:
         """Serve them again, on all gateways within a second. With `reset` what they have spent of the limit that they
         went over is forgotten first: else the next request in the same window may suspend them again.
         """
-        await self._hear()
+        await hear(self._marks)
         found = suspended(self._marks, order.application)
         if not found:
             raise UnknownError(f"nobody called '{order.application}' is suspended")
@@ -57,11 +56,6 @@ class SuspensionDesk:
             await self._marks.clear(SUSPENDED, scope)
             self._log("resume", order, scope, *went_over)
         return [_told(scope, mark) for scope, mark in found.items()]
-
-    async def _hear(self) -> None:
-        """What the store has now. Raises StoreAway."""
-        if isinstance(self._marks, StoreMarks) and not await self._marks.look():
-            raise StoreAway("the store does not answer")
 
     def _log(self, action: str, order: Order, scope: str, plan: str | None, limit: str | None) -> None:
         who = {"action": f"usage.{action}", "by": order.by, "user": order.user, "peer": order.peer}

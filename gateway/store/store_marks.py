@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from gateway.store import StoreError, keys
+from gateway.store import StoreAway, StoreError, keys
 from gateway.store.lines import Line, Lines
 from gateway.store.marks import DAY, MICRO, MOST, Marks, Row
 from gateway.store.script import Command, Script
@@ -151,3 +151,9 @@ def parsed(field: bytes, packed: bytes | None) -> Row | None:
     except (ValueError, TypeError):
         log.error("the store has a mark that is none", extra={"field": repr(field)})
         return None
+
+
+async def hear(marks: Marks) -> None:
+    """Has it know what the store has now. Raises StoreAway."""
+    if isinstance(marks, StoreMarks) and not await marks.look():
+        raise StoreAway("the store does not answer")

@@ -50,7 +50,7 @@ async def test_each_way_to_revoke_a_token(desk: RevocationDesk, marks: MemoryMar
     assert not revoked(marks, claims)
     row = await desk.revoke(Order(what, name, reason="lost phone"), ME)
     assert revoked(marks, claims)
-    assert [row] == desk.listed()
+    assert [row] == await desk.listed()
     assert (row["what"], row["providers"], row["reason"]) == (
         "jti" if what == "token" else what,
         ["keycloak"],
@@ -59,7 +59,7 @@ async def test_each_way_to_revoke_a_token(desk: RevocationDesk, marks: MemoryMar
     assert (row["before"] is not None) == (what in ("user", "client", "realm"))
     assert await desk.restore(row["id"], ME) == row
     assert not revoked(marks, claims)
-    assert desk.listed() == []
+    assert await desk.listed() == []
 
 
 async def test_a_token_is_revoked_until_it_has_expired(desk: RevocationDesk, token: str) -> None:
@@ -74,7 +74,7 @@ async def test_another_moment_than_now(desk: RevocationDesk, marks: MemoryMarks,
     assert not revoked(marks, claims)
     row = await desk.revoke(Order("user", claims["sub"], before=NOW + 60), ME)
     assert revoked(marks, claims)
-    assert [one["before"] for one in desk.listed()] == [row["before"]] == ["2027-01-15T08:01:00.000Z"]
+    assert [one["before"] for one in await desk.listed()] == [row["before"]] == ["2027-01-15T08:01:00.000Z"]
 
 
 async def test_an_opaque_token_is_known_by_its_digest(desk: RevocationDesk, marks: MemoryMarks) -> None:
@@ -82,7 +82,7 @@ async def test_an_opaque_token_is_known_by_its_digest(desk: RevocationDesk, mark
     claims = {"iss": ISSUER, "sub": "alice", "iat": NOW}
     assert revoked(marks, claims, sha256(b"opaque.x").digest())
     assert not revoked(marks, claims, sha256(b"opaque.y").digest())
-    assert desk.listed()[0]["name"] == sha256(b"opaque.x").hexdigest()
+    assert (await desk.listed())[0]["name"] == sha256(b"opaque.x").hexdigest()
 
 
 async def test_what_cannot_be_meant_is_told(desk: RevocationDesk, token: str) -> None:
@@ -130,4 +130,4 @@ async def test_a_store_that_fails_is_told(
     with pytest.raises(OSError, match="does not answer"):
         await desk.revoke(Order("jti", "x"), ME)
     assert "tokens revoke failed: the store does not answer" in caplog.text
-    assert desk.listed() == []
+    assert await desk.listed() == []
