@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,6 +33,17 @@ async def asked(gateway: Gateway, scheme: str, token: str, proof: bytes | None =
     return answer.status_code, answer.json().get("code")
 
 
+async def first_proof(gateway: Gateway, holder: Holder, token: str, made: dict[str, Any]) -> bytes:
+    """The first one that is good: made when the store's memory had begun."""
+    for number in range(100):
+        made["iat"] = time.time() + SOON
+        proof = holder.proof(token, **made, jti=f"first-{number}")
+        if await asked(gateway, "DPoP", token, proof) == (200, None):
+            return proof
+        await asyncio.sleep(0.1)
+    raise AssertionError("no proof is good")
+
+
 async def test_a_proof_is_good_once_over_all_workers(stage: Stage, tmp_path: Path) -> None:
     holder = Holder(ec.generate_private_key(ec.SECP256R1()))
     token = stage.token(typ="DPoP", cnf=holder.cnf)
@@ -39,10 +51,7 @@ async def test_a_proof_is_good_once_over_all_workers(stage: Stage, tmp_path: Pat
         made = {"htu": f"{gateway.url}/orders", "iat": time.time() + SOON}
         assert await asked(gateway, "Bearer", token) == (401, "dpop_required")
         assert await asked(gateway, "DPoP", token) == (401, "dpop_proof_missing")
-        async with asyncio.timeout(30):
-            while await asked(gateway, "DPoP", token, proof := holder.proof(token, **made)) != (200, None):
-                await asyncio.sleep(0.2)
-                made["iat"] = time.time() + SOON
+        proof = await first_proof(gateway, holder, token, made)
         assert {await asked(gateway, "DPoP", token, proof) for _ in range(6)} == {(401, "dpop_proof_replayed")}
         for number in range(2):
             fresh = holder.proof(token, **made, jti=f"fresh-{number}")
