@@ -13,7 +13,6 @@ from starlette.routing import Route
 
 from gateway.admin.alerts import fields
 from gateway.admin.pages import from_here, page, problem
-from gateway.config.blocks.moments import WHAT, moment
 from gateway.identity.refusals import InvalidToken
 from gateway.identity.token import TOKEN_BYTES
 from gateway.model import Address
@@ -104,6 +103,8 @@ def before(value: Any) -> float | None:
     """Unix seconds, as such or as files write them."""
     if value is None:
         return None
+    from gateway.config.blocks.moments import WHAT, moment  # 20 MB, which a supervisor is without until it is asked
+
     if isinstance(value, str):
         try:
             return moment(value)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, TemplateSyntaxError
-
 from gateway import model
 from gateway.config.blocks.gateway import Provider
 from gateway.config.blocks.services import AcceptLine, Service
@@ -23,6 +21,8 @@ def sign_on(block: SignOn, context: Context) -> model.SignOn:
 
 
 def _check_pages(folder: Path) -> None:
+    from jinja2 import Environment, TemplateSyntaxError  # for those who have pages of their own
+
     if not folder.is_dir():
         raise Complaint("is no folder")
     for path in sorted(folder.glob("*.html")):
