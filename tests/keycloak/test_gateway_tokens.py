@@ -51,6 +51,17 @@ def proof(key: ec.EllipticCurvePrivateKey, token: Token, url: str, **changed: An
     return jwt.encode(claims, key, "ES256", headers={"typ": "dpop+jwt", "jwk": public})
 
 
+async def first_proof(gateway: Gateway, key: ec.EllipticCurvePrivateKey, token: Token, url: str) -> str:
+    """The first one that is good: made when the store's memory had begun."""
+    for number in range(100):
+        made = proof(key, token, url, jti=f"first-{number}")
+        answer = await gateway.get(token, scheme="DPoP", DPoP=made)
+        if answer.status_code == 200:
+            return made
+        await asyncio.sleep(0.1)
+    raise AssertionError(answer.text)
+
+
 async def test_a_lightweight_token_is_whole_once_keycloak_was_asked(gateway: Gateway, own: Realm) -> None:
     token = own.token("lightweight")
     assert "aud" not in token.claims
@@ -62,9 +73,7 @@ async def test_a_lightweight_token_is_whole_once_keycloak_was_asked(gateway: Gat
 async def test_a_token_that_is_bound_to_a_key_needs_a_proof(gateway: Gateway, own: Realm) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     token, url = dpop_token(own, key), f"{gateway.url}/orders"
-    made = proof(key, token, url)
-    answer = await gateway.get(token, scheme="DPoP", DPoP=made)
-    assert answer.status_code == 200, answer.text
+    made = await first_proof(gateway, key, token, url)
     assert code(await gateway.get(token, scheme="DPoP", DPoP=made)) == (401, "dpop_proof_replayed")
     assert code(await gateway.get(token)) == (401, "dpop_required")
     stranger = ec.generate_private_key(ec.SECP256R1())
