@@ -271,7 +271,7 @@ async def test_an_operator_sees_and_ends_sessions(place: Place, browser: Browser
 
 
 async def test_keycloak_away_signs_nobody_out(place: Place, browser: Browser, keycloak: Any) -> None:
-    """Where it takes a refresh token twice: of one that is good once, it may have spent it before its answer was lost."""
+    """Where it takes a refresh token twice. One that is good once it may have spent before its answer was lost."""
     place.admin.call("PUT", "realms/people", {"revokeRefreshToken": False})
     async with person(browser) as alice:
         page = await alice.new_page()
