@@ -115,7 +115,7 @@ class UnderWay:
         self._ends = [(at, admission) for at, admission in self._ends if at > now]
         for admission in ended:
             if admission.outcome is not None and admission.outcome.hold is not None:
-                admission.outcome.hold.settle(admission.route.usage)
+                admission.outcome.hold.release()
 
 
 def gate_of(config: Config, clock: Clock) -> Gate:

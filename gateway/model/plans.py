@@ -118,7 +118,6 @@ class Limit:
     burst: int = 0  # of a rate: the most that passes at once
     over: Over = Over.REJECT
     upstream: str | None = None  # of the service, that serves what is over the limit: for `degrade`
-    wait: float = 0.0  # seconds that a request over it may wait
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     meter: bool = False  # no limit at all: it only counts, for prices
     bins: tuple[int, ...] = ()

@@ -30,11 +30,10 @@ class Route:
 
 
 class Charge(NamedTuple):
-    """What one request costs a limit. `reserved`: what it costs in the end is known when the request has ended."""
+    """What one request costs a limit."""
 
     limit: Limit
     cost: int
-    reserved: bool = False
 
 
 class Verdict(StrEnum):
@@ -46,10 +45,10 @@ class Verdict(StrEnum):
 
 
 class Hold(Protocol):
-    """What a ledger keeps for a request while it is under way: permits, and what is reserved."""
+    """The permits that a request has while it is under way."""
 
-    def settle(self, usage: Mapping[str, int]) -> None:
-        """The request has ended, and used so much of each metric (0 of what is not said); once."""
+    def release(self) -> None:
+        """The request has ended; more than once is as once."""
 
 
 class Outcome(NamedTuple):
@@ -58,7 +57,7 @@ class Outcome(NamedTuple):
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
     where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
     a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
-    hand what is left. `hold` is to be settled when the request has ended.
+    hand what is left. `hold` is to be released when the request has ended.
     """
 
     verdict: Verdict

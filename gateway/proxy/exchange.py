@@ -290,4 +290,4 @@ class Exchange(Recorded):
         if self.client is not None:
             self.client.decided(self, result)
         elif isinstance(result, Admission) and result.outcome is not None and result.outcome.hold is not None:
-            result.outcome.hold.settle({})
+            result.outcome.hold.release()

@@ -1,4 +1,4 @@
-"""What the ledger hears of a request when it has ended."""
+"""What the ledger gets back of a request when it has ended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.proxy.exchange import Exchange
 
 
 def settle(exchange: Exchange) -> None:
-    """The request has ended, however that was: what was kept for it is settled."""
+    """The request has ended, however that was."""
     admission = exchange.admission
     if admission is not None and admission.outcome is not None and admission.outcome.hold is not None:
-        admission.outcome.hold.settle(admission.route.usage)
+        admission.outcome.hold.release()

@@ -8,10 +8,8 @@ from gateway.quota.groups import Group, Keeper
 from gateway.quota.leases import Leases
 from gateway.quota.page import (
     APART,
-    APART_OPEN,
     DONE,
     LEASED,
-    OPEN,
     SENT,
     SENT_APART,
     SENT_BACK,
@@ -170,7 +168,7 @@ class Call:
         counter.idle = False
         counter.unreported = 0
         bank = words[place + DONE] & 1
-        used, apart = words[place + USED] - words[place + OPEN], words[place + APART] - words[place + APART_OPEN]
+        used, apart = words[place + USED], words[place + APART]
         words[place + SENT_USED] = used
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back

@@ -31,11 +31,8 @@ def take(
         if counter.hand < cost or late >= counter.end:
             return known_refusal(claim, clock)
     plain = claim.plain
-    held = None
     if not plain:
-        now = local + clock.behind
-        held = holds.open(claim, now) if claim.kept else None
-        count(claim, 1, now, leases)
+        count(claim, 1, local + clock.behind, leases)
     words = leases.page.words
     for meter, cost in claim.firm:
         counter = meter.counter
@@ -47,7 +44,7 @@ def take(
     if plain:
         return scarcest(claim)
     outcome = shadowed(claim, _told(claim, clock))
-    return outcome if held is None else outcome._replace(hold=held.begin())
+    return outcome._replace(hold=holds.begin(claim)) if claim.permits else outcome
 
 
 def _told(claim: Claim[Meter], clock: StoreClock) -> Outcome:

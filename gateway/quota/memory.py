@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from weakref import WeakValueDictionary
 
@@ -24,7 +24,7 @@ class Tally:
     `held` are units of requests under way, whose cost is known in the end.
     """
 
-    __slots__ = ("__weakref__", "alarm", "end", "held", "meter", "raised", "spent", "start")
+    __slots__ = ("__weakref__", "alarm", "end", "meter", "raised", "spent", "start")
 
     def __init__(self) -> None:
         self._reset(0.0, -inf)
@@ -32,7 +32,7 @@ class Tally:
     def _reset(self, start: float, end: float) -> None:
         self.start = start
         self.end = end
-        self.spent = self.held = 0
+        self.spent = 0
         self.raised: set[int] = set()
         self.meter: Meter | None = None  # the one whose next bin `alarm` is
         self.alarm = NEVER
@@ -58,7 +58,7 @@ class Meter:
     @property
     def left(self) -> int:
         """Units of the window."""
-        return self.value - self.tally.spent - self.tally.held
+        return self.value - self.tally.spent
 
 
 class MemoryLedger:
@@ -85,42 +85,26 @@ class MemoryLedger:
                 self._open(meter, now)
         for meter, cost in claim.firm:
             tally = meter.tally
-            if tally.spent + tally.held + cost > meter.value and meter.pool is None:
+            if tally.spent + cost > meter.value and meter.pool is None:
                 return self._refuse(claim, now)
         for meter, cost in claim.pools:
             refusal = meter.pool.refusal(meter.limit, cost, now)  # type: ignore[union-attr]
             if refusal is not None:
                 return refusal
         for meter, cost in claim.lines:
-            self._take(meter, cost, now, reserved=meter in claim.reserved)
+            self._take(meter, cost, now)
         outcome = shadowed(claim, scarcest(claim, now))
-        return outcome._replace(hold=Held(self, claim)) if claim.kept else outcome
+        return outcome._replace(hold=Held(claim)) if claim.permits else outcome
 
-    def now(self) -> float:
-        """The time by which it counts."""
-        return self._clock()
-
-    def _take(self, meter: Meter, cost: int, now: float, *, reserved: bool) -> None:
+    def _take(self, meter: Meter, cost: int, now: float) -> None:
         tally = meter.tally
         if meter.pool is not None:
             meter.pool.take(meter.limit, cost, now)
             self._keep(meter.pool, now)
-        elif reserved:
-            tally.held += cost
         else:
             tally.spent += cost
             if tally.spent >= tally.alarm or tally.meter is not meter:
                 self._cross(meter, now)
-
-    def settle(self, meter: Meter, cost: int, used: int, start: float) -> None:
-        """What was taken in the window that began at `start` has been used so far, or comes back."""
-        tally = meter.tally
-        if meter.pool is not None:
-            meter.pool.give_back(cost)
-        elif tally.start == start:
-            tally.held -= cost
-            tally.spent += used
-            self._cross(meter, self._clock())
 
     async def read(self, scope: str, limits: Sequence[Limit]) -> list[Account]:
         """What a scope has used, in the windows that are open."""
@@ -184,15 +168,15 @@ TALLY.end = inf
 class Held:
     """See Hold."""
 
-    def __init__(self, ledger: MemoryLedger, claim: Claim[Meter]) -> None:
-        self._ledger = ledger
-        self._kept = [(meter, cost, meter.tally.start) for meter, cost in claim.kept]
+    def __init__(self, claim: Claim[Meter]) -> None:
+        self._permits = claim.permits
 
-    def settle(self, usage: Mapping[str, int]) -> None:
+    def release(self) -> None:
         """See Hold."""
-        kept, self._kept = self._kept, []
-        for meter, cost, start in kept:
-            self._ledger.settle(meter, cost, usage.get(meter.limit.metric, 0), start)
+        permits, self._permits = self._permits, ()
+        for meter, cost in permits:
+            assert meter.pool is not None
+            meter.pool.give_back(cost)
 
 
 def shadowed(claim: Claim[Meter], outcome: Outcome) -> Outcome:

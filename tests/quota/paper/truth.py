@@ -209,7 +209,7 @@ class Truth:
         for request in self._history.requests:
             if request.outcome is None or request.outcome.verdict is not Verdict.GRANTED:
                 continue
-            for limit, cost, _ in request.charges:
+            for limit, cost in request.charges:
                 use = Use(request, limit, cost, *self.windows(limit, request))
                 found.setdefault(key_of(request.scope, limit), []).append(use)
         return found
@@ -273,7 +273,7 @@ class Truth:
             cost
             for request in self._late
             if request.scope == key.scope and request.asked <= at and self._in_vain(request, at)
-            for limit, cost, _ in request.charges
+            for limit, cost in request.charges
             if key_of(request.scope, limit) == key
         )
 
