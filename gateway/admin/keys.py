@@ -24,7 +24,7 @@ def key_routes(desk: KeyDesk) -> list[Route]:
     async def show(request: Request) -> Response:
         if request.query_params:
             raise OrderError("there are no parameters")
-        return page({"revoked": desk.show()})
+        return page({"revoked": await desk.show()})
 
     async def revoke(request: Request) -> Response:
         return page({"revoked": await desk.revoke(await _order(request, "at"))})

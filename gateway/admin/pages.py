@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+
+Work = Callable[[Request], Awaitable[Response]]
+Answers = Mapping[type[Exception], tuple[HTTPStatus, str]]  # the narrower first
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 BROWSERS = ("origin", "sec-fetch-site", "referer")  # fields that a page's script cannot leave out
@@ -19,6 +23,21 @@ def from_here(request: Request) -> bool:
     """Whether a program on this machine asks: nobody says who he is here, and a browser may be led."""
     host = "" if request.client is None else request.client.host
     return bool(host) and ip_address(host).is_loopback and not any(name in request.headers for name in BROWSERS)
+
+
+def guarded(work: Work, answers: Answers) -> Work:
+    """`work` for programs on this machine, with what it raises as problem details (RFC 9457) of a status and code."""
+
+    async def answer(request: Request) -> Response:
+        if not from_here(request):
+            raise HTTPException(HTTPStatus.FORBIDDEN)
+        try:
+            return await work(request)
+        except tuple(answers) as error:
+            status, word = next(found for kind, found in answers.items() if isinstance(error, kind))
+            return problem(status, {}, code=word, detail=str(error))
+
+    return answer
 
 
 def problem(status: HTTPStatus, headers: Mapping[str, str], **members: Any) -> Response:

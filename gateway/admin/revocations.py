@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.admin.alerts import fields
-from gateway.admin.pages import from_here, page, problem
+from gateway.admin.pages import Answers, guarded, page
 from gateway.identity.refusals import InvalidToken
 from gateway.identity.token import TOKEN_BYTES
 from gateway.model import Address
@@ -20,7 +18,7 @@ from gateway.process.peers import user_of
 from gateway.process.revocations import Operator, Order, RevocationDesk, UnknownError
 from gateway.store import StoreError
 
-ANSWERS: dict[type[Exception], tuple[HTTPStatus, str]] = {
+ANSWERS: Answers = {
     UnknownError: (HTTPStatus.NOT_FOUND, "unknown"),
     ValueError: (HTTPStatus.BAD_REQUEST, "bad_request"),
     InvalidToken: (HTTPStatus.BAD_REQUEST, "token_malformed"),
@@ -47,25 +45,10 @@ def revocation_routes(desk: RevocationDesk) -> list[Route]:
         return page(await desk.restore(request.path_params["id"], operator(request, by)))
 
     return [
-        Route("/revocations", answered(listed)),
-        Route("/revocations", answered(revoked), methods=["POST"]),
-        Route("/revocations/{id}", answered(restored), methods=["DELETE"]),
+        Route("/revocations", guarded(listed, ANSWERS)),
+        Route("/revocations", guarded(revoked, ANSWERS), methods=["POST"]),
+        Route("/revocations/{id}", guarded(restored, ANSWERS), methods=["DELETE"]),
     ]
-
-
-def answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """What goes wrong is told as problem details (RFC 9457)."""
-
-    async def answer(request: Request) -> Response:
-        if not from_here(request):
-            raise HTTPException(HTTPStatus.FORBIDDEN)
-        try:
-            return await work(request)
-        except tuple(ANSWERS) as error:
-            status, word = next(found for kind, found in ANSWERS.items() if isinstance(error, kind))
-            return problem(status, {}, code=word, detail=str(error))
-
-    return answer
 
 
 def operator(request: Request, by: Any) -> Operator:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin.pages import from_here, page, problem
+from gateway.admin.pages import Answers, Work, guarded, page
 from gateway.model import Address
 from gateway.process.peers import user_of
 from gateway.process.usage import NotKeptError, Order, UsageDesk
@@ -24,17 +22,19 @@ from gateway.store import StoreError
 LONGEST = 16 * 1024  # bytes of an order
 WHERE = ("application", "plan", "limit", "by")
 
-ANSWERS: Mapping[type[Exception], tuple[HTTPStatus, str]] = {  # the narrower first
+
+class OrderError(ValueError):
+    """A body that is no order; the message says what would be one."""
+
+
+ANSWERS: Answers = {
+    OrderError: (HTTPStatus.BAD_REQUEST, "bad_request"),
     UnknownError: (HTTPStatus.NOT_FOUND, "unknown"),
     RangeError: (HTTPStatus.CONFLICT, "out_of_range"),
     NotKeptError: (HTTPStatus.NOT_IMPLEMENTED, "not_kept"),
     UnsureError: (HTTPStatus.BAD_GATEWAY, "unsure"),
     StoreError: (HTTPStatus.SERVICE_UNAVAILABLE, "store_down"),
 }
-
-
-class OrderError(ValueError):
-    """A body that is no order; the message says what would be one."""
 
 
 def usage_routes(desk: UsageDesk) -> list[Route]:
@@ -63,21 +63,9 @@ def usage_routes(desk: UsageDesk) -> list[Route]:
     ]
 
 
-def answered(work: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """`work` for programs on this machine, with what it raises as problems."""
-
-    async def answer(request: Request) -> Response:
-        if not from_here(request):
-            raise HTTPException(HTTPStatus.FORBIDDEN)
-        try:
-            return await work(request)
-        except OrderError as error:
-            return problem(HTTPStatus.BAD_REQUEST, {}, detail=str(error))
-        except tuple(ANSWERS) as error:
-            status, word = next(found for kind, found in ANSWERS.items() if isinstance(error, kind))
-            return problem(status, {}, code=word, detail=str(error))
-
-    return answer
+def answered(work: Work) -> Work:
+    """For orders: see `guarded`."""
+    return guarded(work, ANSWERS)
 
 
 async def order_of(request: Request, *more: str) -> tuple[Order, dict[str, Any]]:

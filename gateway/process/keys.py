@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from gateway.identity.revocations import KEY
 from gateway.quota.backup import written
 from gateway.store.marks import Mark, Marks
+from gateway.store.store_marks import hear
 
 log = logging.getLogger("gateway.audit")
 
@@ -31,8 +32,9 @@ class KeyDesk:
     def __init__(self, marks: Marks) -> None:
         self._marks = marks
 
-    def show(self) -> list[dict[str, Any]]:
+    async def show(self) -> list[dict[str, Any]]:
         """What was revoked, and from when on."""
+        await hear(self._marks)
         found = self._marks.listed(KEY)
         return [_told(digest, found[digest]) for digest in sorted(found)]
 
@@ -45,6 +47,7 @@ class KeyDesk:
 
     async def restore(self, order: KeyOrder) -> bool:
         """It serves again, as far as the files say so; whether it was revoked."""
+        await hear(self._marks)
         was = self._marks.get(KEY, order.digest) is not None
         await self._marks.clear(KEY, order.digest)
         self._log("restore", order)
