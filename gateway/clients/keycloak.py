@@ -1,7 +1,4 @@
-"""Clients by Keycloak's admin API, as a service account with the role `manage-clients` of `realm-management`.
-
-(Its `clients-registrations` endpoint would refuse audience mappers by its default policies.)
-"""
+"""Clients by Keycloak's admin API, as a service account with the role `manage-clients` of `realm-management`."""
 
 from __future__ import annotations
 
