@@ -2,12 +2,14 @@
 
 One worker serves phases in turn, each by wrk: one client, 64 that take turns, large answers, uploads, a connection for
 each request, tokens that are refused. After each round of phases the gateway rests for a moment and is looked at. Exit
-code 1 where the last quarter of the looks holds more than the second: 5 % of memory, or any descriptor or task.
+code 1 where the last quarter of the looks holds more than the second: 5 % of memory, or any descriptor or task; or
+where a request failed that should not, or one passed that should have been refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import time
@@ -16,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rig import processes
 from rig.chart import lines
 from rig.contestants import at
 from rig.options import say
@@ -28,6 +31,8 @@ from rig.rounds import Served, Stage, serving, stage
 APPLICATIONS = 64
 REST = 3.0  # seconds after which what was on its way is gone, and the gauges have been told
 MEMORY = 1.05  # growth that is none
+PATIENCE = "2s"  # with a store that has to wait for a core, as this is no measurement of times
+SHOWN = "{:7.1f} min {:7.1f} MB {:5.0f} descriptors {:4.0f} tasks {:9} requests {:4} failed"
 
 
 class Look(NamedTuple):
@@ -35,24 +40,33 @@ class Look(NamedTuple):
     megabytes: float
     descriptors: float
     tasks: float
+    requests: int
+    failed: int
 
 
 def main() -> int:
     options = _options()
-    with stage() as behind, serving(at("plangate", "shared"), behind, applications=str(APPLICATIONS)) as served:
+    if options.modest:
+        processes.priority = 4
+    with contextlib.ExitStack() as stack:
+        behind = stack.enter_context(stage())
+        store = f'{{url: "redis://127.0.0.1:{behind.values["redis_port"]}", timeout: {PATIENCE}}}'
+        values = {"applications": str(APPLICATIONS), "store": store}
+        served = stack.enter_context(serving(at("plangate", "shared"), behind, **values))
         looks = []
         for look in _rounds(behind, served, options.hours * 3600, options.secs):
             looks.append(look)
-            say("{:7.1f} min {:7.1f} MB {:5.0f} descriptors {:4.0f} tasks".format(*look))
+            say(SHOWN.format(*look))
             if options.plot:
                 options.plot.write_text(_plot(looks))
-    return int(not _flat(looks))
+    return int(not _flat(looks) or any(look.failed for look in looks))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=1.0, help="of traffic (1)")
     parser.add_argument("--secs", type=int, default=5, help="seconds of each phase (5)")
+    parser.add_argument("--modest", action="store_true", help="let other work on the machine go before (as root)")
     parser.add_argument("--plot", type=Path, metavar="SVG", help="draw what was seen, after each look")
     return parser.parse_args()
 
@@ -64,21 +78,25 @@ def _rounds(behind: Stage, served: Served, seconds: float, each: int) -> Iterato
     turns, large = script_of(behind, APPLICATIONS), served.url.replace("/items?page=2", "/items/large")
     begun = time.monotonic()
     while not (over := time.monotonic() - begun) or over < seconds:
-        wrk(served.url, behind.token, each)
-        wrk(served.url, behind.token, each, script=turns)
-        wrk(large, behind.token, each, connections=8)
-        wrk(served.url, behind.token, each, connections=8, script=folder / "up.lua")
-        wrk(served.url, behind.token, each, script=folder / "closing.lua")
-        wrk(served.url, "refused", each)
+        good = [
+            wrk(served.url, behind.token, each),
+            wrk(served.url, behind.token, each, script=turns),
+            wrk(large, behind.token, each, connections=8),
+            wrk(served.url, behind.token, each, connections=8, script=folder / "up.lua"),
+            wrk(served.url, behind.token, each, script=folder / "closing.lua"),
+        ]
+        bad = wrk(served.url, "refused", each)
         time.sleep(REST)
-        yield _look((time.monotonic() - begun) / 60, served)
+        requests = sum(load.requests for load in (*good, bad))
+        failed = sum(load.failed for load in good) + bad.requests - min(bad.failed, bad.requests)
+        yield _look((time.monotonic() - begun) / 60, served, requests, failed)
 
 
-def _look(minute: float, served: Served) -> Look:
+def _look(minute: float, served: Served, requests: int, failed: int) -> Look:
     descriptors = sum(len(list((process / "fd").iterdir())) for process in tree(served.process))
     told = urllib.request.urlopen(f"http://127.0.0.1:{served.admin}/metrics", timeout=10).read().decode()
     tasks = next(line.split()[1] for line in told.splitlines() if line.startswith("gateway_tasks "))
-    return Look(minute, proportional(served.process), descriptors, float(tasks))
+    return Look(minute, proportional(served.process), descriptors, float(tasks), requests, failed)
 
 
 def _plot(looks: Sequence[Look]) -> str:

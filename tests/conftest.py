@@ -6,6 +6,8 @@ beside the start of Keycloak: they come first, and it comes late enough.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,10 @@ import pytest
 TESTS = Path(__file__).parent
 TOGETHER = ("end_to_end", "keycloak")  # folders whose tests never run beside each other
 ORDER = ("end_to_end", "quota", "store", "keycloak")  # the longest first, so that nobody waits for one that began late
+
+# Each gateway that a test starts is three programs, each of which would compile its 200 files again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 CONF = Path(__file__).parent / "conf"
 LIMIT = 1_000_000_000  # per minute: counted by all, reached by none
 BODY = "x" * 512
+LIFETIME = 7 * 86400  # seconds of a token: longer than any soak
 LARGE = 1024 * 1024  # bytes of /api/v1/items/large
 
 
@@ -112,7 +113,7 @@ class Mint:
 def _claims(issuer: str, client: str) -> dict[str, object]:
     now = int(time.time())
     return {
-        "exp": now + 3600,
+        "exp": now + LIFETIME,
         "iat": now,
         "jti": str(uuid.uuid4()),
         "iss": issuer,

@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 
 GATEWAY_CORE, REST_CORE = 0, 1
 Child = subprocess.Popen[bytes]
+priority = -10  # nice value of sessions that are measured (sched(7), autogroup)
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -37,11 +38,11 @@ def start(core: int | None, command: Sequence[str], output: IO[bytes] | int, fol
     return child
 
 
-def prefer(pid: int, nice: int = -10) -> None:
-    """Puts the sessions of a process and its descendants before other work on the machine (sched(7)); root only."""
+def prefer(pid: int, nice: int | None = None) -> None:
+    """Puts the sessions of a process and its descendants before other work on the machine, or behind; root only."""
     with contextlib.suppress(OSError):
         for process in tree(pid):
-            (process / "autogroup").write_text(str(nice))
+            (process / "autogroup").write_text(str(priority if nice is None else nice))
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from rig.material import BODY, LARGE, Mint, render, write_certificates
 from rig.processes import GATEWAY_CORE, REST_CORE, cpu, free_port, memory, prefer, running, wrk
 
 TARGET = "/api/v1/items?page=2"
-START = 15.0  # seconds that a contestant gets until it answers
+START = 60.0  # seconds that a contestant gets until it answers
 Row = dict[str, float]
 
 

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.blocks import File
 from gateway.config.blocks.base import Block
+from gateway.config.blocks.described import descriptions
 from gateway.config.problems import Complaint, instead, kind, similar
 from gateway.config.source.compose import Tell
 from gateway.config.source.tree import Node, cut
@@ -85,7 +86,7 @@ def _complaint(error: ErrorDetails) -> Complaint:
 
 
 def _missing(name: str, block: type[Block]) -> Complaint:
-    described = block.model_fields[name].description or "it is required"
+    described = descriptions(block).get(name, "it is required")
     first = described.partition(". ")[0].rstrip(".")
     first = first if first[:2].isupper() else first[:1].lower() + first[1:]
     return Complaint(f"is missing: {first}", shown=name, on_key=True)

@@ -15,11 +15,11 @@ from gateway.config.blocks.services import Service
 class File(Block):
     version: Version = "1"
     """Of this format."""
-    gateway: Gateway = Gateway()
+    gateway: Gateway = Field(default_factory=Gateway)
     """The process: where it listens, where it counts."""
     identity: Named[Provider] = Field(default_factory=dict)
     """Who proves who a client is."""
-    alerts: Alerting = Alerting()
+    alerts: Alerting = Field(default_factory=Alerting)
     """Where alerts go."""
     services: Named[Service] = Field(default_factory=dict)
     """The APIs."""

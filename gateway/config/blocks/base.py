@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.config.blocks.described import descriptions
 from gateway.config.blocks.scalar import Json
 from gateway.config.blocks.scalars import Name
 from gateway.config.problems import Complaint, kind
@@ -40,7 +41,7 @@ class Block(BaseModel):
     `later` names keys that are known and not supported, with what to use instead.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)  # built once, as parts of the whole file
     short: ClassVar[str] = ""
     later: ClassVar[Mapping[str, str]] = {}
 
@@ -61,9 +62,10 @@ class Block(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
         long = handler(schema)
-        if not cls.short:
-            return long
-        return {"anyOf": [handler.resolve_ref_schema(long)["properties"][cls.short], long]}
+        properties = handler.resolve_ref_schema(long)["properties"]
+        for name, text in descriptions(cls).items():
+            properties[cls.model_fields[name].alias or name]["description"] = text
+        return {"anyOf": [properties[cls.short], long]} if cls.short else long
 
     def _given(self, *names: str) -> list[str]:
         """Those of the keys that have a value."""

@@ -80,19 +80,19 @@ class Gateway(Block):
     """The folder of what the gateway keeps; ./data of the working directory if left out."""
     store: Store | None = None
     """Where counters live; embedded if left out."""
-    drain: Drain = Drain()
+    drain: Drain = Field(default_factory=Drain)
     """How a stop goes; a lone duration is its timeout."""
     trusted_proxies: OneOrSome[net.Network] | None = None
     """Whose word on who the client is holds."""
     client_certificate: Annotated[str, one_of(("client_cert", "xfcc"))] | None = None
     """In which field these tell of their client's certificate: Client-Cert (RFC 9440) or X-Forwarded-Client-Cert."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     """What clients may take."""
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = Field(default_factory=Timeouts)
     """How long clients may take."""
     identity_tokens: IdentityTokens | None = None
     """The gateway's own tokens, for services that are told by one who asks."""
-    sign_on: SignOn = SignOn()
+    sign_on: SignOn = Field(default_factory=SignOn)
     """Sessions and pages of people who sign in by a browser."""
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ class Oidc(Block):
     """The gateway's client there, for people who sign in by a browser."""
     introspection: Introspection | None = None
     """Asks the provider about tokens that do not tell all themselves."""
-    dpop: Dpop = Dpop()
+    dpop: Dpop = Field(default_factory=Dpop)
     """Tokens that are bound to a key by DPoP."""
 
     @model_validator(mode="after")

@@ -46,12 +46,12 @@ class Plan(Block):
     require: Require | None = None
     """What a token must say of its user and client."""
     """What happens over its limits, unless a limit says otherwise."""
-    ledger_down: Annotated[LedgerDown | Down, WORD] = Down()
+    ledger_down: Annotated[LedgerDown | Down, WORD] = Field(default_factory=Down)
     """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each
     limit, divided among the gateways."""
     pricing: Pricing | None = None
     """What its use costs, for `gateway usage cost`."""
-    alerts: PlanAlerts = PlanAlerts()
+    alerts: PlanAlerts = Field(default_factory=PlanAlerts)
     """When and whom to tell how far limits are used."""
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ class Contact(Block):
 
 
 class Account(Block):
-    contact: Contact = Contact()
+    contact: Contact = Field(default_factory=Contact)
     """Who owns applications."""
     state: Annotated[AccountState, one_of(AccountState, (), AccountState)] = AccountState.LIVE
     """live, or disabled: none of its applications is served."""

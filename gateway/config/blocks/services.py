@@ -52,9 +52,9 @@ class Upstream(Block):
     """SCHEME://HOST:PORT of each instance."""
     tls: Tls | None = None
     """How https targets are spoken to."""
-    timeouts: Timeouts = Timeouts()
+    timeouts: Timeouts = Field(default_factory=Timeouts)
     """How long to wait; 5s, 60s and 60s if left out."""
-    identity: Annotated[OnwardKeys | Onward, READER] = Onward()
+    identity: Annotated[OnwardKeys | Onward, READER] = Field(default_factory=Onward)
     """What it is told of who asks: pass (credentials go on as they came), none (they are taken out), a token of the
     gateway's own, or one that the client's is exchanged for."""
 
