@@ -32,11 +32,11 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "model": {"destinations"},
     "errors": {"model"},
     "http": {"model", "errors"},
-    "revocations": set(),
+    "crls": set(),
     "gate": {"model", "errors"},
-    "config": CORE | {"routing", "revocations", "sso"},  # what a pattern is, a list of certificates, SAML metadata
+    "config": CORE | {"routing", "crls", "sso"},  # what a pattern is, a list of certificates, SAML metadata
     "routing": CORE,
-    "identity": CORE | {"revocations"},
+    "identity": CORE | {"crls"},
     "policies": CORE,
     "sso": CORE | {"identity", "store"},
     "proxy": CORE | {"gate"},  # its server asks the gate; nothing comes back
@@ -60,7 +60,7 @@ ROOMS = {  # a room (file or folder of the package) and the other rooms that it 
     "diff": LIBRARY | {"process"},
     "clients": LIBRARY,
     "explain": LIBRARY | {"site"},
-    "doctor": LIBRARY | {"revocations"},
+    "doctor": LIBRARY | {"crls"},
     "cli": LIBRARY | {"clients", "control", "devkit", "diff", "doctor", "explain"},
     "__main__": {"cli"},
 }

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from gateway.config.problems import Complaint
-from gateway.revocations import is_signed_by, revocation_lists
+from gateway.crls import is_signed_by, revocation_lists
 
 LEAST_RSA = 2048  # bits (NIST SP 800-131A)
 SKEW = timedelta(minutes=5)  # by which the clocks of those who issue certificates may be ahead

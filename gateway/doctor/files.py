@@ -9,11 +9,11 @@ from pathlib import Path
 
 from cryptography import x509
 
+from gateway.crls import revocation_lists
 from gateway.doctor.dates import SOON, validity
 from gateway.doctor.finding import Finding, Level, ok, problem, warning
 from gateway.doctor.saml import saml_findings
 from gateway.model import ClientCertificates, ClientTls, Config, DownMode, Oidc, Store
-from gateway.revocations import revocation_lists
 
 FileCheck = Callable[[Config], Iterable[Finding]]
 

@@ -16,7 +16,7 @@ from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
 from gateway.identity.refusals import Invalid
 from gateway.identity.revocations import KEY, RETRY_AFTER, Marks
-from gateway.identity.trust import Trust
+from gateway.identity.trust import LARGEST, Trust
 from gateway.identity.verifier import Answer, Item, Presented
 from gateway.model import Application, ClientCertificates, Identity
 
@@ -57,6 +57,8 @@ class Issuer:
 
     def verify(self, certificate: bytes) -> Identity:
         """Who it proves; raises Invalid or Unavailable."""
+        if len(certificate) > LARGEST:
+            raise Invalid("certificate_untrusted", "the client's certificate is too large")
         try:
             parsed = x509.load_der_x509_certificate(certificate)
         except ValueError:

@@ -1,10 +1,11 @@
 """The life of one provider's keys: fetched, kept fresh, asked for again when a token names one that is not here.
 
 States: no keys yet (requests are told 503) → keys → keys while the provider is away (the last good set stays).
-One fetch is under way at a time, and all who wait share it. Tokens can cause REFETCHES at once and then one per
-REFETCH_SECONDS, whatever they name, so that nobody can turn the gateway against the provider; and of these one address
-only one per REFETCH_SECONDS, so that nobody by himself keeps a new key from being found. Whose token could not be asked
-for through the fault of others is told that nobody can say (503), and not that it is bad.
+One fetch is under way at a time, and all who wait share it. Tokens can cause REFETCHES in any PERIOD, whatever they
+name, so that nobody can turn the gateway against the provider; and of these one address only one per REFETCH_SECONDS,
+so that nobody by himself keeps a new key from being found. A fetch that found a key which was never here before does
+not count: keys may change again at once, and no one but the provider makes keys. Whose token could not be asked for
+through the fault of others is told that nobody can say (503), and not that it is bad.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from gateway.identity.keys import KeySet
 REFRESH_SECONDS = 300.0  # a withdrawn key dies within this
 RETRY_SECONDS = 15.0  # the longest pause between attempts while the provider is away
 REFETCHES = 2
+PERIOD = 60.0  # seconds
 REFETCH_SECONDS = 30.0
 UNKNOWN_SECONDS = 60.0  # an unknown `kid` is not asked for again before
 UNKNOWN_KIDS = 1_000
 WAITERS = 1_000
+MET = 1_000  # keys that were here once
 ADDRESSES = 1_000  # that have lately caused a fetch; more than can have, by REFETCH_SECONDS
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -64,8 +67,8 @@ class KeyRing:
         self._keeper: asyncio.Task[None] | None = None
         self._waiting: list[tuple[str, Callable[[], None]]] = []
         self._unknown: dict[str, float] = {}  # kid → when it may be asked for again
-        self._budget = float(REFETCHES)
-        self._budget_at = clock()
+        self._met: dict[str | None, None] = {}  # kids that were here, the oldest first
+        self._caused: list[float] = []  # when the latest fetches began that tokens caused
         self._spent: dict[str, float] = {}  # address → when it may cause a fetch again
         self._causing: str | None = None  # the address because of which a fetch is under way
 
@@ -125,20 +128,23 @@ class KeyRing:
         return True
 
     def _reward(self) -> None:
-        """A fetch that found a key that was asked for is held against nobody: keys may change again at once."""
-        if self._causing is not None and any(self.keys.knows(kid) for kid, _ in self._waiting):
+        """A fetch that found a new key that was asked for is held against nobody."""
+        found = {kid for kid, _ in self._waiting if self.keys.knows(kid)}
+        if self._causing is not None and found - self._met.keys():
             self._spent.pop(self._causing, None)
-            self._budget = min(float(REFETCHES), self._budget + 1)
+            self._caused.pop()
         self._causing = None
+        self._met |= dict.fromkeys(key.kid for key in self.keys.keys)
+        while len(self._met) > MET:
+            del self._met[next(iter(self._met))]
 
     def _permitted(self, now: float) -> bool:
-        """A token bucket: REFETCHES at once, then one per REFETCH_SECONDS."""
-        earned = max(0.0, now - self._budget_at) / REFETCH_SECONDS
-        self._budget = min(float(REFETCHES), self._budget + earned)
-        self._budget_at = now
-        if self._budget < 1:
+        """Whether fewer than REFETCHES began in the last PERIOD; one begins now. What began later than now did so
+        before the clock was set back."""
+        self._caused = [min(began, now) for began in self._caused if now - began < PERIOD]
+        if len(self._caused) >= REFETCHES:
             return False
-        self._budget -= 1
+        self._caused.append(now)
         return True
 
     def _fly(self, fetch: Callable[[], Awaitable[KeySet]]) -> asyncio.Task[None]:

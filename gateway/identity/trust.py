@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
@@ -23,14 +26,16 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from gateway.crls import is_signed_by, revocation_lists
 from gateway.errors import Unavailable
 from gateway.identity.refusals import Invalid
 from gateway.model import ClientCertificates
-from gateway.revocations import is_signed_by, revocation_lists
 
 LOOK = 1.0  # seconds between two looks at the files
 RETRY_AFTER = 60  # seconds, told with 503
 RSA_BITS = 2048
+CURVES = frozenset(("secp256r1", "secp384r1", "secp521r1"))
+LARGEST = 16_384  # bytes of a certificate
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 Revocations = dict[bytes, x509.CertificateRevocationList]  # by the issuer's name
@@ -87,8 +92,8 @@ class Trust:
         except (VerificationError, ValueError) as error:
             detail = "the client's certificate is of no issuer that is accepted here"
             raise Invalid("certificate_untrusted", detail, hint=str(error).partition(" (encountered")[0]) from None
-        if isinstance(key, RSAPublicKey) and key.key_size < RSA_BITS:
-            raise Invalid("certificate_untrusted", "the client's certificate has a key that is too small")
+        if not _is_strong(key):
+            raise Invalid("certificate_untrusted", "the client's certificate has a key that is too small, or unusual")
 
     def _check_revoked(self, certificate: x509.Certificate, revocations: Revocations, now: datetime) -> None:
         """Nobody is let in by a list that is missing or out of date: who knows what the next one says."""
@@ -105,6 +110,15 @@ class Trust:
         issuers = x509.load_pem_x509_certificates(self._settings.ca.read_bytes())
         revocations = None if self._settings.crl is None else _revocations(self._settings.crl, issuers)
         self._store, self._revocations = Store(issuers), revocations
+
+
+def _is_strong(key: object) -> bool:
+    """The kinds of keys that public CAs take (CA/Browser Forum BR 6.1.5), and those of RFC 8410."""
+    if isinstance(key, RSAPublicKey):
+        return key.key_size >= RSA_BITS
+    if isinstance(key, EllipticCurvePublicKey):
+        return key.curve.name in CURVES
+    return isinstance(key, Ed25519PublicKey | Ed448PublicKey)
 
 
 def _revocations(path: Path, issuers: list[x509.Certificate]) -> Revocations:

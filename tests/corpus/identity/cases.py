@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import bindings, introspection, key_sets, tokens
+from . import advisories, bindings, introspection, key_sets, lookalikes, spellings, tokens
 from .notation import Case
 
 CLASSES: dict[str, list[Case]] = {
@@ -22,5 +22,13 @@ CLASSES: dict[str, list[Case]] = {
     "opaque": introspection.GARBAGE,
     "opaque tokens": introspection.GOOD,
     "keys": key_sets.KEYS,
+    "curves": advisories.CURVES,
+    "numbers": advisories.NUMBERS,
+    "shapes": advisories.SHAPES,
+    "heads": spellings.HEADS,
+    "spelt": spellings.SPELT,
+    "places": spellings.PLACES,
+    "more proofs": lookalikes.PROOFS,
+    "unread": lookalikes.UNREAD,
     "key sets": key_sets.GOOD,
 }
