@@ -21,7 +21,7 @@ from rigs.stage import Stage
 from rigs.stores import Server, binary_of
 from rigs.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow, pytest.mark.alone]
 
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "6000"))
 RATE = float(os.environ.get("FAULTS_RATE", "1000"))  # requests a second, over all gateways

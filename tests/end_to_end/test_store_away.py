@@ -65,6 +65,7 @@ async def ask_at_once(gateway: Gateway, token: str, connections: int, times: int
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("hurt", [stop, crash])
 async def test_a_store_that_is_away_costs_a_503_and_no_more_time_than_promised(
     stage: Stage, redis: Server, tmp_path: Path, hurt: Hurt, record_property: Callable[[str, object], None]

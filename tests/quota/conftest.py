@@ -117,8 +117,12 @@ class World:
         self._tell(ledger)
         return ledger
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass. A store takes the latest of its own time and what a caller saw, so callers have seen it."""
+    async def advance(self, seconds: float) -> None:
+        """Let time pass while no call is under way: a store that is so late with an answer would be away. It takes the
+        latest of its own time and what a caller saw, so callers have seen it.
+        """
+        while any(dispatcher.busy for ledger in self._ledgers for dispatcher in ledger._nodes.dispatchers):
+            await asyncio.sleep(0.001)
         self.now += seconds
         for ledger in self._ledgers:
             self._tell(ledger)

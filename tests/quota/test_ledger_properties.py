@@ -84,7 +84,7 @@ def test_one_request_after_another(urls: Callable[[str], str], kind: str, steps:
         for step in steps:
             match step:
                 case "wait", seconds:
-                    world.advance(seconds)
+                    await world.advance(seconds)
                 case "edit", by:
                     edit = by
                 case "ask", (scope, charged), which:

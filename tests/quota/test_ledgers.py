@@ -34,7 +34,7 @@ async def test_the_wait_is_in_whole_seconds_and_reaches_the_end_of_the_window(wo
     ledger = await world.gateway()
     none_left = ledger.claim("mobile", (Charge(limit(0), 0),))
     assert (await ask(ledger, none_left)).verdict is Verdict.GRANTED  # what costs nothing
-    world.advance(12.25)
+    await world.advance(12.25)
     one = Charge(limit(1), 1)
     assert (await spend(ledger, "mobile", one)).verdict is Verdict.GRANTED
     refusal = await spend(ledger, "mobile", one)
@@ -118,7 +118,7 @@ async def test_eternity_never_resets(world: World) -> None:
     ledger = await world.gateway()
     trial = limit(1, period=Period.ETERNITY)
     assert await spend(ledger, "mobile", Charge(trial, 1)) == Outcome(Verdict.GRANTED, trial, 0, None)
-    world.advance(50 * 365 * 86_400)
+    await world.advance(50 * 365 * 86_400)
     assert await spend(ledger, "mobile", Charge(trial, 1)) == Outcome(Verdict.REFUSED, trial, 0, None, None)
 
 
@@ -127,14 +127,14 @@ async def test_a_new_window_starts_empty(world: World) -> None:
     for _ in range(3):
         outcomes = await ask_all(gateways, 10, "mobile", Charge(limit(4), 1))
         assert verdicts(outcomes) == {"granted": 4, "refused": 6}
-        world.advance(60)
+        await world.advance(60)
 
 
 async def test_only_the_windows_that_ended_start_again(world: World) -> None:
     ledger = await world.gateway()
     charges = (Charge(limit(2), 1), Charge(limit(3, period=Period.HOUR), 1))
     assert verdicts(await ask_all([ledger], 5, "mobile", *charges)) == {"granted": 2, "refused": 3}
-    world.advance(60)
+    await world.advance(60)
     assert verdicts(await ask_all([ledger], 5, "mobile", *charges)) == {"granted": 1, "refused": 4}
 
 
@@ -143,9 +143,9 @@ async def test_a_day_ends_at_midnight_in_its_zone(world: World) -> None:
     local = limit(1, period=Period.DAY, zone="Asia/Kathmandu")  # 17:45 there
     outcome = await spend(ledger, "mobile", Charge(local, 1))
     assert outcome.resets_at == datetime.fromisoformat("2100-01-05T00:00+05:45").timestamp()
-    world.advance(6.25 * 3600 - 1)
+    await world.advance(6.25 * 3600 - 1)
     assert (await spend(ledger, "mobile", Charge(local, 1))).retry_after == 1
-    world.advance(1)
+    await world.advance(1)
     assert (await spend(ledger, "mobile", Charge(local, 1))).verdict is Verdict.GRANTED
 
 
@@ -240,7 +240,7 @@ async def test_what_was_counted_before_the_window_ended_belongs_to_it(world: Wor
     ledger = await world.gateway()
     soft = Charge(limit(2, over=Over.ALLOW, bins=(100, 200)), 1)
     await ask_all([ledger], 2, "mobile", soft)
-    world.advance(60)
+    await world.advance(60)
     await ask_all([ledger], 2, "mobile", soft)
     alerts = await world.alerts()
     assert sorted((alert.bin, alert.window_start - MONDAY) for alert in alerts) == [(100, 0), (100, 60)]
@@ -287,7 +287,7 @@ async def test_each_bin_is_raised_once_and_never_early(world: World) -> None:
 async def test_an_alert_tells_all(world: World) -> None:
     ledger = await world.gateway()
     writes = limit(10, service="orders", metric="writes", period=Period.HOUR, bins=(80,))
-    world.advance(5.5)
+    await world.advance(5.5)
     await spend(ledger, 'custömers/"J"', Charge(writes, 9))
     (alert,) = await world.alerts()
     assert alert._replace(id="") == (
@@ -316,7 +316,7 @@ async def test_a_new_window_raises_again_under_another_id(world: World) -> None:
     ledger = await world.gateway()
     for _ in range(2):
         await ask_all([ledger], 5, "mobile", Charge(limit(4, bins=(100,)), 1))
-        world.advance(60)
+        await world.advance(60)
     first, second = await world.alerts()
     assert first.id != second.id
     assert second.window_start == first.window_end

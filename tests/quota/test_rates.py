@@ -33,7 +33,7 @@ def verdicts(outcomes: list[Outcome]) -> Counter[str]:
 async def later(world: World, seconds: float) -> None:
     """Let time pass when no call is under way: none may seem to take as long."""
     await world.rest()
-    world.advance(seconds)
+    await world.advance(seconds)
 
 
 async def test_a_burst_then_only_as_fast_as_the_rate(brief: World) -> None:

@@ -46,7 +46,7 @@ async def ask_all(ledgers: list[Gateway], requests: list[Parts]) -> list[Outcome
 async def later(world: World, seconds: float) -> None:
     """Let time pass when no call is under way: none may seem to take as long."""
     await world.rest()
-    world.advance(seconds)
+    await world.advance(seconds)
 
 
 def granted(outcomes: list[Outcome]) -> int:
