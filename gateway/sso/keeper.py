@@ -11,11 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.identity.refusals import Invalid
-from gateway.identity.revocations import revoked
 from gateway.model import Identity
 from gateway.sso.renewal import Renewal
 from gateway.sso.session import Session
@@ -67,7 +65,7 @@ class Keeper:
         if known is None or self._clock() >= known.until:
             return None
         if known.version != self._marks.version:
-            if self._has_ended(known.session):
+            if self._sessions.is_over(known.session):
                 del self._known[key]
                 return None
             known.version = self._marks.version
@@ -108,22 +106,11 @@ class Keeper:
     async def _look(self, key: bytes, secret: str) -> Known:
         version = self._marks.version  # before the store is asked: what is ended meanwhile is noticed
         session = await self._sessions.find(secret, used=True)
-        if session is None or self._has_ended(session):
+        if session is None:
             raise SessionEnded
         if self._renewal.is_due(session):
             session = await self._renewal.renew(secret, session)
         return self._remember(key, session, version)
-
-    def _has_ended(self, session: Session) -> bool:
-        """Whether it was ended, or all that its person was given by then was revoked. What is refreshed counts as given
-        when the session began."""
-        claims: dict[str, Any] = {
-            "sub": session.who.subject,
-            "iss": session.who.issuer,
-            "azp": session.who.client_id or "",
-        }
-        claims |= {"iat": session.begun} if session.who.sid is None else {"iat": session.begun, "sid": session.who.sid}
-        return self._sessions.has_ended(session.id) or revoked(self._marks, claims)
 
     def _remember(self, key: bytes, session: Session, version: int) -> Known:
         now = self._clock()

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.errors import Unavailable
+from gateway.identity.revocations import revoked
 from gateway.model import SignOn
 from gateway.sso.cookies import digest, new_value
 from gateway.sso.session import (
@@ -74,15 +75,21 @@ class Sessions:
         name = digest(secret)
         raw = await self._records.get(KIND, name)
         session = None if raw is None else unpack(secret, name, raw)
-        if session is None or session.ends <= self._clock() or self.has_ended(name):
+        if session is None or session.ends <= self._clock() or self.is_over(session):
             return None
         if used:
             await self._records.swap(KIND, name, session.raw, session.raw, self._seconds(session))
         return session
 
-    def has_ended(self, name: str) -> bool:
-        """Whether it was ended, here or elsewhere, so far as is known here: within a second."""
-        return self.marks.get(KIND, name) is not None
+    def is_over(self, session: Session) -> bool:
+        """Whether it was ended, here or elsewhere, or all that its person was given by then was revoked, so far as is
+        known here: within a second. What is refreshed counts as given when the session began."""
+        if self.marks.get(KIND, session.id) is not None:
+            return True
+        who = session.who
+        claims: dict[str, Any] = {"sub": who.subject, "iss": who.issuer, "azp": who.client_id or ""}
+        claims |= {"iat": session.begun} if who.sid is None else {"iat": session.begun, "sid": who.sid}
+        return revoked(self.marks, claims)
 
     async def replace(self, secret: str, session: Session, who: SignedIn) -> Session | None:
         """The session with what was proven anew; None where it has ended, or was replaced, meanwhile."""

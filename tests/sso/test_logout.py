@@ -176,3 +176,5 @@ async def test_what_a_person_was_given_is_revoked_with_the_session_though_it_was
         alice = web.people.people["alice"].id
         await web.shared.marks.set("before.user", f"{web.issuer} {alice}", str(web.clock.now - 100))
         assert (await browser.get("/web/page")).status_code == 302
+        assert (await browser.get("/.sso/me", {})).status_code == 401
+        assert (await browser.go("/web/page")).status_code == 200
