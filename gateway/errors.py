@@ -45,15 +45,17 @@ class HttpsRequired(GatewayError):
 
 
 class SignInNeeded(GatewayError):
-    """A person without a session, sent to where one can be had (RFC 9110 15.4.3)."""
+    """A person without a session, sent to where one can be had (RFC 9110 15.4.3; after a form, 15.4.4)."""
 
     status = 302
     code = "sign_in_needed"
     title = "Found"
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, see_other: bool = False) -> None:
         super().__init__("people sign in first")
         self.location = location
+        if see_other:
+            self.status, self.title = 303, "See other"
 
 
 class RequestTimeout(GatewayError):

@@ -17,6 +17,7 @@ from gateway.sso.app import Offers, SignOnApp
 from gateway.sso.browser import PREFIX
 from gateway.sso.desk import Desk
 from gateway.sso.keeper import Keeper
+from gateway.sso.me import Limits, no_limits
 from gateway.sso.oidc.way import OidcWay
 from gateway.sso.pages import Look
 from gateway.sso.renewal import Renewal
@@ -57,13 +58,14 @@ def sign_on_pages(
     sign_on: SignOn,
     passport: Passport,
     router: Router,
+    limits: Limits | None = None,
     clock: Clock = time.time,
 ) -> list[Page]:
     """The pages, on the hosts of the services that have people sign in."""
     services = [service for service in config.services.values() if people_of(service)]
     for name in dict.fromkeys(name for service in services for name in people_of(service)):
         sign_on.app.ways[name] = _way(name, config, sign_on, passport, clock)
-    sign_on.app.ready(offers_of(services, router))
+    sign_on.app.ready(offers_of(services, router), limits or no_limits)
     hosts = {host for service in services for host in service.hosts}
     anywhere = not all(service.hosts for service in services)
     largest = LARGEST_FORM if any(name in config.saml for name in sign_on.app.ways) else MAX_BODY

@@ -13,6 +13,7 @@ from gateway.gate import Gate, Ledger, Permits
 from gateway.identity.passport import Passport
 from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Service, Upstream
 from gateway.outward import board, keys_page, onward, signing_keys
+from gateway.pages.standings import Standings
 from gateway.pages.usage import Reader, UsagePage
 from gateway.proxy.backend import Way
 from gateway.proxy.onward import Onward
@@ -81,11 +82,13 @@ def build_site(
     )
     keys = signing_keys(config)
     published = [] if keys is None else [keys_page(config, board(config, keys, shared.records))]
+    usage = usage_page(config, ledger, shared)
     if sign_on is not None:
         from gateway.sign_on import sign_on_pages
 
-        published += sign_on_pages(config, sign_on, passport, router, clock)
-    pages = Pages(published, ways=usage_pages(config, ledger, shared))
+        standings = None if usage is None else Standings(config, usage)
+        published += sign_on_pages(config, sign_on, passport, router, standings, clock)
+    pages = Pages(published, ways=usage_pages(config, usage))
     terms = [Terms(listener) for listener in config.listen]
     return Site(config, passport, gate, pools, onward(config, passport, keys, pools), pages, terms)
 
@@ -115,14 +118,19 @@ def sign_on_of(config: Config, shared: Shared, clock: Callable[[], float]) -> Si
     return build_sign_on(config, shared, clock)
 
 
-def usage_pages(config: Config, ledger: Ledger, shared: Shared) -> dict[Way, Page]:
-    """Where clients read their own usage."""
+def usage_page(config: Config, ledger: Ledger, shared: Shared) -> UsagePage | None:
+    """What tells of usage; None: nothing can be read."""
     reader: Reader | None = ledger if isinstance(ledger, MemoryLedger) else None
     if shared.lines is not None:
         reader = StoreReader(shared.lines, config.store.prefix)
-    if reader is None:
+    return None if reader is None else UsagePage(config, reader)
+
+
+def usage_pages(config: Config, usage: UsagePage | None) -> dict[Way, Page]:
+    """Where clients read their own usage."""
+    if usage is None:
         return {}
-    page = Page("usage", UsagePage(config, reader), path="/")
+    page = Page("usage", usage, path="/")
     return {(service, USAGE_PAGE): page for service in config.services.values() if service.usage_path}
 
 

@@ -130,7 +130,8 @@ class SamlProvider:
         statement = etree.SubElement(root, a("AuthnStatement"), AuthnInstant=times.write(now))
         statement.set("SessionIndex", self.session_of(user))
         context = etree.SubElement(etree.SubElement(statement, a("AuthnContext")), a("AuthnContextClassRef"))
-        context.text = CONTEXT
+        asked = request.find(f"{p('RequestedAuthnContext')}/{a('AuthnContextClassRef')}")
+        context.text = CONTEXT if asked is None else asked.text  # whoever is chosen is who they say, in any way
         _attributes(root, user)
         return root
 

@@ -85,7 +85,7 @@ class NoSessions:
     def verifier(self, _providers: tuple[str, ...]) -> NoSessions:
         return self
 
-    def way_in(self, _ask: Ask) -> str | None:
+    def way_in(self, _ask: Ask) -> None:
         return None
 
     def present(self, _ask: Ask) -> Presented | None:

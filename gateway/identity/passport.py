@@ -16,7 +16,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.errors import BadRequest, Forbidden, GatewayError, SignInNeeded, Unauthorized
+from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
@@ -195,9 +195,9 @@ class Passport:
         if error.code in FORBIDDEN:
             return Forbidden(error.detail, code=error.code)
         if error.code in CURED_BY_SIGN_IN and desk.challenges.sign_in and self._sign_on is not None:
-            place = self._sign_on.way_in(ask)
-            if place is not None:
-                return SignInNeeded(place)
+            needed = self._sign_on.way_in(ask)
+            if needed is not None:
+                return needed
         challenges = desk.challenges.missing()
         if isinstance(error, InvalidToken):
             dpop = isinstance(error, InvalidProof) or is_by_dpop(ask)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, SignInNeeded
 from gateway.identity.credentials import Ask
 from gateway.identity.refusals import Invalid
 from gateway.model import Accept, AppId, Identity, KeyPlace
@@ -53,7 +53,7 @@ class SignOn(Protocol):
     def verifier(self, providers: tuple[str, ...]) -> Verifier:
         """Of sessions of these providers."""
 
-    def way_in(self, ask: Ask) -> str | None:
+    def way_in(self, ask: Ask) -> SignInNeeded | None:
         """Where a person can sign in for what was asked; None: no person asks."""
 
 

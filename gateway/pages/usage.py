@@ -10,7 +10,19 @@ from typing import Any, Protocol
 from gateway.errors import Unavailable
 from gateway.gate import Admission
 from gateway.gate.charges import whose
-from gateway.model import NO_PLAN, Config, Limit, Per, limits_of, plans_of, shown
+from gateway.model import (
+    NO_PLAN,
+    Application,
+    Config,
+    Identity,
+    Limit,
+    Per,
+    Plan,
+    Service,
+    limits_of,
+    plans_of,
+    shown,
+)
 from gateway.proxy.local import Event
 from gateway.quota.adjust import Account
 from gateway.quota.backup import written
@@ -45,15 +57,21 @@ class UsagePage:
 
     async def told(self, admission: Admission, peer: str) -> dict[str, Any]:
         """For JSON. Raises Unavailable where the store is away."""
-        subscription, service = admission.subscription, admission.route.service
-        application = subscription.application
-        scopes = whose(application, admission.identity, peer, service)
+        subscription = admission.subscription
+        contract = subscription.application, subscription.plan
+        return await self.standing(*contract, admission.identity, admission.route.service, peer)
+
+    async def standing(
+        self, application: Application, plan: Plan, identity: Identity, service: Service, peer: str
+    ) -> dict[str, Any]:
+        """The same, of whoever would be let in under this plan."""
+        scopes = whose(application, identity, peer, service)
         limits = limits_of(plans_of(self._config, application), service.name)
         try:
             rows = [row for per in Per for row in await self._read(scopes[per], service.name, _of(per, limits))]
         except StoreError:
             raise Unavailable("usage cannot be read at the moment", code="ledger_down") from None
-        return {"application": subscription.scope, "plan": subscription.plan.name, "limits": [*map(_told, rows)]}
+        return {"application": scopes[Per.APPLICATION], "plan": plan.name, "limits": [*map(_told, rows)]}
 
     async def _read(self, scope: str, service: str, limits: list[Limit]) -> list[Account]:
         if not limits:

@@ -79,12 +79,12 @@ class Pages:
     def find(self, host: bytes, path: bytes) -> Page | None:
         """The open page of a request; asked for paths that are RESERVED alone."""
         for prefix, hosts, page in self._open:
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/") and _among(host, hosts):
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/") and among(host, hosts):
                 return page
         return None
 
 
-def _among(host: bytes, hosts: frozenset[bytes]) -> bool:
+def among(host: bytes, hosts: frozenset[bytes]) -> bool:
     """By its name, or by `*.` and any of the domains that it is in."""
     if not hosts or host in hosts:
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -16,7 +16,7 @@ from gateway.sso import cookies
 from gateway.sso.browser import PREFIX, navigates, same_origin, target_of, wants_page
 from gateway.sso.desk import Desk, log, secret_of
 from gateway.sso.forms import parameters
-from gateway.sso.me import me
+from gateway.sso.me import Limits, me, no_limits
 from gateway.sso.pages import HEADERS, STATIC, Look, policy
 from gateway.sso.refusals import BadSignOn
 from gateway.sso.session import Session
@@ -26,7 +26,6 @@ from gateway.sso.way import Better, Way
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
-TOO_WEAK = "This page asks for a better way of signing in than the provider has for you."
 
 _word = re.compile(r"[!-~]{1,100}").fullmatch
 _seconds = re.compile(r"[0-9]{1,8}").fullmatch
@@ -46,15 +45,17 @@ class SignOnApp:
         self._policy = ""
         self._router = Router()
 
-    def ready(self, offers: Offers) -> None:
-        """All ways are there. `offers` names the providers that count for a target of a host."""
+    def ready(self, offers: Offers, limits: Limits = no_limits) -> None:
+        """All ways are there. `offers` names the providers that count for a target of a host, `limits` what holds for
+        who is signed in."""
         self._offers = offers
         self._policy = policy([origin for way in self.ways.values() for origin in way.origins])
         routes = [
             Route(f"{PREFIX}/login", self._login),
+            Route(f"{PREFIX}/unsent", self._unsent),
             Route(f"{PREFIX}/logout", self._logout, methods=["GET", "POST"]),
             Route(f"{PREFIX}/signed-out", self._signed_out),
-            Route(f"{PREFIX}/me", me(self._sessions)),
+            Route(f"{PREFIX}/me", me(self._sessions, limits)),
             Route(f"{STATIC}/{{name}}", self._static),
         ]
         for way in self.ways.values():
@@ -97,13 +98,18 @@ class SignOnApp:
         if chosen is None and len(names) == 1:
             chosen = names[0]
         if chosen is not None:
-            way = self.ways[chosen]
-            if better and not way.steps_up:
-                raise BadSignOn("sign_in_too_weak", TOO_WEAK, status=403, target=target)
-            return await way.begin(request, target, better)
+            return await self.ways[chosen].begin(request, target, better)
         to = quote(target, safe="/")
         ways = [{"title": self.ways[name].title, "href": f"{PREFIX}/login?provider={name}&to={to}"} for name in names]
         return self._look.page("choose", ways=ways)
+
+    async def _unsent(self, request: Request) -> Response:
+        """A form came without a session: it is not sent again, as nobody knows whether it still should be."""
+        asked = parameters(request.url.query)
+        better_of(asked)
+        on = {name: value for name, value in asked.items() if name in ("provider", "acr", "max_age")}
+        on["to"] = target_of(asked.get("to"))
+        return self._look.page("unsent", sign_in=f"{PREFIX}/login?{urlencode(on, safe='/')}")
 
     async def _session(self, request: Request) -> Session | None:
         secret = secret_of(request)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 PREFIX = "/.sso"  # of all paths of sign-on
 SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")  # RFC 9110 9.2.1; TRACE is not served
 LONGEST_TARGET = 2048
+FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data", b"text/plain")  # what forms of HTML send
+NOTHING: Mapping[str, str] = MappingProxyType({})
 PORTS = {"http": 80, "https": 443}
 LOOPBACK = re.compile(r"http://(?:localhost|[^/:]*\.localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?").fullmatch
 
@@ -36,6 +40,14 @@ class Ask(Protocol):
 def navigates(ask: Ask) -> bool:
     """Whether a person goes to a page, who can be sent to another; a program would take that for the answer."""
     return ask.method in (b"GET", b"HEAD") and wants_page(ask)
+
+
+def sends_form(ask: Ask) -> bool:
+    """Whether a person sends a form, and will see the answer."""
+    if ask.method != b"POST" or not wants_page(ask):
+        return False
+    kinds = {kind.partition(b";")[0].strip().lower() for kind in ask.header(b"content-type")}
+    return bool(ask.header(b"sec-fetch-mode")) or not kinds.isdisjoint(FORMS)
 
 
 def wants_page(ask: Ask) -> bool:
@@ -86,7 +98,24 @@ def target_of(text: str | None) -> str:
     return text
 
 
-def way_in(ask: Ask) -> str:
-    """Where the sign-on begins that leads back to what was asked for."""
-    target = ask.path + (b"?" + ask.query if ask.query else b"")
-    return f"{PREFIX}/login?to={quote(target.decode('latin-1'), safe='/')}"
+def way_in(ask: Ask, better: Mapping[str, str] = NOTHING) -> str | None:
+    """Where the sign-on begins that leads back to what was asked for, as well as it asks for; None: no person asks. A
+    form is not sent again: a page says so, and leads back to where it was filled in."""
+    form = sends_form(ask)
+    if not form and not navigates(ask):
+        return None
+    asked = {"to": _referrer(ask) if form else "", **better}
+    asked["to"] = asked["to"] or (ask.path + (b"?" + ask.query if ask.query else b"")).decode("latin-1")
+    return f"{PREFIX}/{'unsent' if form else 'login'}?{urlencode(asked, safe='/', quote_via=quote)}"
+
+
+def _referrer(ask: Ask) -> str:
+    """Path and query of the page that the request comes from, if it is of the same origin; else ""."""
+    values = ask.header(b"referer")
+    try:
+        parts = urlsplit(values[0].decode("ascii")) if len(values) == 1 else urlsplit("")
+    except ValueError:
+        return ""
+    if canonical(f"{parts.scheme}://{parts.netloc}") != canonical(ask.origin.decode("latin-1")):
+        return ""
+    return parts.path + (f"?{parts.query}" if parts.query else "")

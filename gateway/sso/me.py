@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.errors import Unauthorized
+from gateway.model import Identity
 from gateway.sso.browser import PREFIX
 from gateway.sso.desk import secret_of
 from gateway.sso.session import Session
@@ -28,13 +29,24 @@ TOLD = (
 )
 
 
-def me(sessions: Sessions) -> Callable[[Request], Awaitable[Response]]:
+# Of an identity, its provider, the host and the client's address: what holds at each service. Raises Unavailable.
+Limits = Callable[[Identity, str, str, str], Awaitable[dict[str, Any]]]
+
+
+async def no_limits(_identity: Identity, _provider: str, _host: str, _peer: str) -> dict[str, Any]:
+    """Nobody counts."""
+    return {}
+
+
+def me(sessions: Sessions, limits: Limits) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         secret = secret_of(request)
         session = None if secret is None else await sessions.find(secret, used=False)
         if session is None:
             raise Unauthorized("nobody is signed in", code="session_ended", challenges=('SignIn realm="gateway"',))
-        return JSONResponse(told(session))
+        who, host = session.who.identity(session.ends), request.url.hostname or ""
+        peer = "" if request.client is None else request.client.host
+        return JSONResponse({**told(session), "services": await limits(who, session.who.provider, host, peer)})
 
     return endpoint
 

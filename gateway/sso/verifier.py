@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from gateway.errors import SignInNeeded, StepUpNeeded
 from gateway.identity.credentials import Ask
@@ -11,7 +10,7 @@ from gateway.identity.refusals import Invalid
 from gateway.identity.verifier import SESSION, Answer, Presented
 from gateway.model import Identity
 from gateway.sso import cookies
-from gateway.sso.browser import SAFE_METHODS, navigates, same_origin, way_in
+from gateway.sso.browser import SAFE_METHODS, same_origin, way_in
 from gateway.sso.browser import Ask as Browsed
 from gateway.sso.keeper import Answer as Found
 from gateway.sso.keeper import Keeper, Known
@@ -76,13 +75,20 @@ class Door:
     def step_up(self, ask: Browsed, identity: Identity, error: StepUpNeeded) -> SignInNeeded | None:
         """Where a person who is signed in can sign in better; None: none is, or no person asks."""
         provider = next((proof.partition(":")[2] for proof in identity.proof if proof.startswith("sign_in:")), None)
-        if provider is None or not navigates(ask):
+        if provider is None:
             return None
-        asked = {"provider": provider, "acr": " ".join(error.acr)}
+        asked = {"provider": provider}
+        if error.acr:
+            asked["acr"] = " ".join(error.acr)
         if error.max_age is not None:
             asked["max_age"] = str(int(error.max_age))
-        return SignInNeeded(f"{way_in(ask)}&{urlencode({name: value for name, value in asked.items() if value})}")
+        return _sent(ask, asked)
 
-    def way_in(self, ask: Ask) -> str | None:
+    def way_in(self, ask: Ask) -> SignInNeeded | None:
         """Where a person can sign in for what was asked; None: no person asks."""
-        return way_in(ask) if navigates(ask) else None
+        return _sent(ask, {})
+
+
+def _sent(ask: Browsed, better: dict[str, str]) -> SignInNeeded | None:
+    place = way_in(ask, better)
+    return None if place is None else SignInNeeded(place, see_other=ask.method not in SAFE_METHODS)

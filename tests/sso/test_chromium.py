@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, Response
 from rigs.chromium import chromium
 from rigs.sign_on import Stage, stage
 from rigs.tls import Files
@@ -87,7 +87,10 @@ async def test_another_site_can_post_nothing_with_the_session(web: Stage, person
     """From http to https it is another site: the browser keeps the cookie back."""
     page = await person.new_page()
     await sign_in(page, web)
-    assert await posted_from_elsewhere(await person.new_page(), web) == "credentials_missing"
+    other = await person.new_page()
+    answer = await posted_from_elsewhere(other, web)
+    assert (answer.status, answer.url) == (200, f"{web.origin}/.sso/unsent?to=/web/page")
+    assert await other.get_by_role("heading").inner_text() == "Sign in first"
     await page.goto(f"{web.origin}/web/page")
     assert "x-subject" in await page.inner_text("body")
 
@@ -100,13 +103,14 @@ async def test_another_origin_of_the_same_site_can_post_nothing_either(tmp_path:
         await page.goto(f"{web.origin}/web/page")
         await page.get_by_role("button", name="Bob Baker").click()
         await page.wait_for_url(f"{web.origin}/web/page")
-        assert await posted_from_elsewhere(await person.new_page(), web) == "cross_site"
+        answer = await posted_from_elsewhere(await person.new_page(), web)
+        assert (answer.status, (await answer.json())["code"]) == (403, "cross_site")
         await page.goto(f"{web.origin}/web/page")
         assert "x-subject" in await page.inner_text("body")
         await person.close()
 
 
-async def posted_from_elsewhere(page: Page, web: Stage) -> object:
+async def posted_from_elsewhere(page: Page, web: Stage) -> Response:
     """What a form on a page of the provider's origin is told, which posts to the service."""
     await page.goto(f"{web.issuer}/account")
     await page.set_content(f"<form method=post action={web.origin}/web/page><button>x</button></form>")
@@ -114,7 +118,31 @@ async def posted_from_elsewhere(page: Page, web: Stage) -> object:
         await page.get_by_role("button").click()
     answer = await gone.value
     assert answer is not None
-    return (await answer.json())["code"]
+    return answer
+
+
+async def test_a_form_of_an_ended_session_is_not_lost(web: Stage, person: BrowserContext) -> None:
+    """As its page advises: a new tab to sign in, back to the form, which still has what was written."""
+    page = await person.new_page()
+    await sign_in(page, web)
+    form = "<form method=post action=/web/page><input name=text aria-label=Text><button>Send</button></form>"
+    await person.route(f"{web.origin}/web/form", lambda route: route.fulfill(body=form, content_type="text/html"))
+    await page.goto(f"{web.origin}/web/form")
+    await page.get_by_label("Text").fill("a long letter")
+    await web.end_all()
+    await page.get_by_role("button", name="Send").click()
+    assert await page.get_by_role("heading").inner_text() == "Sign in first"
+    assert page.url == f"{web.origin}/.sso/unsent?to=/web/form"
+    async with person.expect_page() as opened:
+        await page.get_by_role("link", name="Sign in").click(modifiers=["Control"])
+    other = await opened.value
+    await other.get_by_role("link", name="Our company").click()
+    await other.wait_for_url(f"{web.origin}/web/form")
+    await page.go_back()
+    assert await page.get_by_label("Text").input_value() == "a long letter"
+    await page.get_by_role("button", name="Send").click()
+    assert "POST /web/page" in await page.inner_text("body")
+    assert "text=a+long+letter" in await page.inner_text("body")
 
 
 async def test_two_tabs_refresh_once(web: Stage, person: BrowserContext) -> None:

@@ -73,6 +73,7 @@ def pages() -> dict[str, str]:
     problem = BadSignOn("sign_in_over", "This <b>sign-in</b> was used.")
     answers = {
         "choose": look.page("choose", ways=ways),
+        "unsent": look.page("unsent", sign_in="/.sso/login?to=/"),
         "sign-out": look.page("sign-out", who="<alice>", action="/.sso/logout"),
         "signed-out": look.page("signed-out", sign_in="/.sso/login", provider_left="<Company>"),
         "error": look.error(problem, "abc-1", "/.sso/login?to=/"),

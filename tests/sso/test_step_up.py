@@ -58,9 +58,21 @@ async def test_a_sign_in_that_is_too_long_ago_is_done_again(tmp_path: Path) -> N
         assert (await browser.get("/web/page")).status_code == 200
 
 
+async def test_a_form_that_asks_for_a_better_sign_in_is_not_sent_again(tmp_path: Path) -> None:
+    async with stage(tmp_path, plans("{acr: [gold]}")) as web, web.browser() as browser:
+        await browser.sign_in("/both/page")
+        answer = await browser.post("/web/page", {"text": "x"}, referer=f"{web.origin}/web/form?a=1")
+        place = "/.sso/unsent?to=/web/form%3Fa%3D1&provider=keycloak&acr=gold"
+        assert (answer.status_code, answer.headers["location"]) == (303, place)
+        page = await browser.get(place)
+        assert 'href="/.sso/login?provider=keycloak&amp;acr=gold&amp;to=/web/form%3Fa%3D1"' in page.text
+        assert (await browser.sign_in("/.sso/login?provider=keycloak&acr=gold&to=/web/form")).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["acr=a%00b", "acr=%C3%A9", "max_age=-1", "max_age=1e9", "max_age=123456789"])
 async def test_what_is_no_sign_in_is_refused(query: str, web: Stage) -> None:
     async with web.browser() as browser:
-        answer = await browser.get(f"/.sso/login?to=/web/page&{query}")
-        assert answer.status_code == 400
-        assert "<code>request_malformed</code>" in answer.text
+        for path in ("login", "unsent"):
+            answer = await browser.get(f"/.sso/{path}?to=/web/page&{query}")
+            assert answer.status_code == 400
+            assert "<code>request_malformed</code>" in answer.text

@@ -13,7 +13,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.errors import Unavailable
-from gateway.identity.claims import LEEWAY
 from gateway.identity.provider import Provider
 from gateway.identity.refusals import InvalidToken
 from gateway.model import Oidc, SignIn
@@ -59,8 +58,6 @@ class OidcWay:
         latest = self._client.announced.latest
         return latest is not None and latest.end_session is not None
 
-    steps_up = True
-
     def routes(self) -> list[Route]:
         return [Route("/callback", self._callback), *self._logout.routes()]
 
@@ -69,10 +66,8 @@ class OidcWay:
     async def begin(self, request: Request, target: str, better: Better = NOT_BETTER) -> Response:
         metadata = await self._client.announced.get()
         secrets = {"nonce": cookies.new_value(), "verifier": cookies.new_value()}
-        more = {"acr_values": " ".join(better.acr)} if better.acr else {}
-        more |= {"max_age": str(better.max_age)} if better.max_age is not None else {}
-        secrets |= more
-        login, cookie = await self._desk.logins.begin(request, self.name, target, secrets)
+        more = better.kept()
+        login, cookie = await self._desk.logins.begin(request, self.name, target, secrets | more)
         asked = self._request(login) | more
         if metadata.pushed is not None:
             try:
@@ -113,18 +108,8 @@ class OidcWay:
         if "code" not in answer:
             raise BadSignOn("request_malformed", "The answer of the provider has no code.", target=login.target)
         who = await self._exchange(answer["code"], login)
-        self._check_strength(who, login)
+        Better.of(login.secrets).check(who, login.target, self._clock())
         return await self._desk.enter(request, login, who)
-
-    def _check_strength(self, who: SignedIn, login: Login) -> None:
-        """What was asked for beyond signing in was done (Core 3.1.3.7, 12 and 13): else the person would be sent round
-        and round."""
-        acr, age = login.secrets.get("acr_values"), login.secrets.get("max_age")
-        when = who.claims.get("auth_time")
-        late = age is not None and not (isinstance(when, int | float) and self._clock() - when <= int(age) + LEEWAY)
-        if late or (acr is not None and who.claims.get("acr") not in acr.split()):
-            text = "The provider has not let you sign in as well as this page asks for."
-            raise BadSignOn("sign_in_too_weak", text, status=403, target=login.target)
 
     async def _check_issuer(self, answer: dict[str, str], login: Login) -> None:
         """RFC 9207 2.4."""
@@ -175,6 +160,9 @@ class OidcWay:
         }
         joint = "&" if "?" in metadata.end_session else "?"
         return RedirectResponse(f"{metadata.end_session}{joint}{urlencode(query)}", 303)
+
+    async def close(self) -> None:
+        """The provider's channel is the passport's, which closes it."""
 
 
 def _refused(error: str, login: Login) -> BadSignOn:

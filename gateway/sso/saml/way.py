@@ -44,8 +44,6 @@ KIND = "saml_assertion"  # of records: assertions that were used
 
 
 class SamlWay:
-    steps_up = False
-
     """See Way. `clock` in Unix seconds."""
 
     def __init__(self, saml: Saml, desk: Desk, clock: Callable[[], float] = time.time) -> None:
@@ -95,13 +93,19 @@ class SamlWay:
 
     # --- the way out
 
-    async def begin(self, request: Request, target: str, _better: Better = NOT_BETTER) -> Response:
+    async def begin(self, request: Request, target: str, better: Better = NOT_BETTER) -> Response:
+        """Another way of signing in is a class of authentication context, a later one is ForceAuthn."""
         provider = await self._metadata.latest()
-        login, cookie = await self._desk.logins.begin(request, self.name, target, {})
+        login, cookie = await self._desk.logins.begin(request, self.name, target, self._asked(better))
         location = await self._reader.run(partial(self._request, provider, login))
         return RedirectResponse(location, 303, {"set-cookie": cookie})
 
+    def _asked(self, better: Better) -> dict[str, str]:
+        """What is remembered of a request: `anew` is since when people must have proven themselves."""
+        return better.kept() | ({"anew": str(self._clock())} if self._saml.force_authn else {})
+
     def _request(self, provider: IdentityProvider, login: Login) -> str:
+        better = Better.of(login.secrets)
         where = endpoints(self.name, login.origin)
         root = writing.authn_request(
             self._sp.entity_id,
@@ -109,7 +113,8 @@ class SamlWay:
             where.acs,
             self._clock(),
             name_id_format=self._saml.name_id_format,
-            force=self._saml.force_authn,
+            force=self._saml.force_authn or better.max_age is not None,
+            contexts=better.acr,
         )
         root.set("ID", request_id(login.state))
         pair = self._sp.pairs[0] if self._sp.pairs else None
@@ -166,8 +171,17 @@ class SamlWay:
     async def _finish(self, request: Request) -> Response:
         ticket = await self._tickets.take(parameters(request.url.query).get("ticket", ""))
         login = await self._desk.logins.finish(request, self.name, ticket.state)
+        self._check_strength(ticket.who, login)
         await self._logout.note(ticket.who.sid)
         return await self._desk.enter(request, login, ticket.who)
+
+    def _check_strength(self, who: SignedIn, login: Login) -> None:
+        """Raises BadSignOn where the provider has not done what it was asked for beyond signing in."""
+        Better.of(login.secrets).check(who, login.target, self._clock())
+        anew = login.secrets.get("anew")
+        if anew is not None and who.claims["auth_time"] < float(anew) - times.SKEW:
+            text = "The provider has not asked you to prove who you are again, as it should have."
+            raise BadSignOn("sign_in_too_weak", text, status=403, target=login.target)
 
 
 def endpoints(name: str, origin: str) -> Endpoints:

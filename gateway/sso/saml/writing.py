@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
@@ -35,15 +36,27 @@ def message(kind: str, issuer: str, destination: str, now: float, **attributes: 
 
 
 def authn_request(
-    issuer: str, destination: str, acs: str, now: float, *, name_id_format: str | None = None, force: bool = False
+    issuer: str,
+    destination: str,
+    acs: str,
+    now: float,
+    *,
+    name_id_format: str | None = None,
+    force: bool = False,
+    contexts: Sequence[str] = (),
 ) -> Element:
-    """Asks the provider to sign a user in and to send the answer to `acs` (core 3.4.1)."""
+    """Asks the provider to sign a user in and to send the answer to `acs` (core 3.4.1): anew, if it is to `force` it,
+    and in one of the ways `contexts` (core 3.3.2.2.1)."""
     more = {"ForceAuthn": "true"} if force else {}
     where = {"ProtocolBinding": names.POST, "AssertionConsumerServiceURL": acs}
     root = message("AuthnRequest", issuer, destination, now, **where, **more)
     policy = etree.SubElement(root, p("NameIDPolicy"), AllowCreate="true")
     if name_id_format is not None:
         policy.set("Format", name_id_format)
+    if contexts:
+        asked = etree.SubElement(root, p("RequestedAuthnContext"), Comparison="exact")
+        for name in contexts:
+            etree.SubElement(asked, a("AuthnContextClassRef")).text = name
     return root
 
 
