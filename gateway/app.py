@@ -33,7 +33,7 @@ from gateway.quota.store import StoreLedger
 from gateway.quota.suspensions import SUSPENDED
 from gateway.site import build_site, connection_counts
 from gateway.staging import Staging
-from gateway.starting import count_refusals, loop_factory, numbers
+from gateway.starting import count_refusals, loop_factory, numbers, tell_key_uses
 from gateway.store.marks import Mark, Row
 from gateway.store.shared import Shared, share
 from gateway.store.topology import Topology, topology
@@ -124,6 +124,7 @@ class Worker:
         self._staging = Staging(site, self._ledger, self._shared, refusals)
         self._shared.marks.watch(self._marked)
         stack.push_async_callback(self._staging.close)
+        tell_key_uses(stack, self._shared, self._config.store.prefix, self._channel, self._staging.take_key_uses)
         await site.passport.start()
         lines = LogWriter(STDOUT)
         stack.callback(lines.close)

@@ -52,6 +52,10 @@ class Staging:
             self._start(retire(left))
         return self.site
 
+    def take_key_uses(self) -> dict[str, float]:
+        """See Passport.take_uses."""
+        return self.site.passport.take_uses()
+
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._retiring.add(task)

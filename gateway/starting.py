@@ -1,9 +1,11 @@
-"""What a worker begins with: its event loop, the descriptors that it inherits, and the count of what it refuses."""
+"""What a worker begins with: its event loop, the descriptors that it inherits, and what it tells now and then: how much
+it refuses, and when keys were used.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,7 +14,11 @@ from gateway.alerts.shelf import AWAY, StoreShelf
 from gateway.control import Channel
 from gateway.quota.memory import PREFIX
 from gateway.quota.refusals import Refusals
+from gateway.store import StoreError
+from gateway.store.key_uses import key_uses
 from gateway.store.shared import Shared
+
+KEYS_EVERY = 10.0  # seconds between what is told of keys
 
 
 def numbers(text: str) -> dict[int, int]:
@@ -43,3 +49,33 @@ def count_refusals(stack: AsyncExitStack, shared: Shared, prefix: str, channel: 
     stack.push_async_callback(refusals.report)
     stack.callback(running.cancel)
     return refusals
+
+
+def tell_key_uses(
+    stack: AsyncExitStack, shared: Shared, prefix: str, channel: Channel, take: Callable[[], dict[str, float]]
+) -> None:
+    """Has all gateways know when keys were used, until the stack unwinds. `take` gives those that were since."""
+    store = None if shared.lines is None else key_uses(shared.lines, prefix)
+    untold: dict[str, float] = {}
+
+    async def tell() -> None:
+        untold.update(take())
+        if not untold:
+            return
+        if store is None:
+            channel.send("used", uses=untold)
+        else:
+            try:
+                await store.tell(untold)
+            except StoreError:  # told the next time
+                return
+        untold.clear()
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(KEYS_EVERY)
+            await tell()
+
+    running = asyncio.create_task(run())
+    stack.push_async_callback(tell)
+    stack.callback(running.cancel)

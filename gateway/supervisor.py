@@ -44,6 +44,7 @@ from gateway.process.systemd import Notifier, inherited
 from gateway.process.usage import UsageDesk
 from gateway.quota.page import page_file
 from gateway.store import StoreError
+from gateway.store.key_uses import KeyUses, MemoryKeyUses, key_uses
 from gateway.telemetry.log_writer import STDERR, LogWriter
 from gateway.telemetry.logs import log_to
 from gateway.telemetry.registry import Registry
@@ -85,6 +86,7 @@ class Supervisor:
         self._signing = SigningKeeper()
         self._revocations = RevocationDesk()
         self._sessions = SessionDesk()
+        self._uses: KeyUses = MemoryKeyUses()
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
@@ -123,7 +125,8 @@ class Supervisor:
         more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
         more += revocation_routes(self._revocations)
         self._revocations.start(self._marks.marks, self._config)
-        more += key_routes(KeyDesk(self._marks.marks))
+        self._uses = key_uses(self._marks.lines, self._config.store.prefix)
+        more += key_routes(KeyDesk(self._marks.marks, self._uses))
         self._sessions.start(self._marks.records, self._marks.marks, self._config)
         more += session_routes(self._sessions)
         pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
@@ -239,6 +242,8 @@ class Supervisor:
                 self._alerting.refused(message["counts"])
             case "mark":
                 self._marks.hear(message["row"])
+            case "used" if isinstance(self._uses, MemoryKeyUses):
+                self._uses.hear(message["uses"])
 
     def _broadcast(self, row: list[Any]) -> None:
         """A mark that was set here, with `store: memory`."""

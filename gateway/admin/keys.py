@@ -1,4 +1,4 @@
-"""`/keys` on the admin listener: which API keys were revoked, revoking, and taking that back."""
+"""`/keys` on the admin listener: which API keys were revoked, when they were used, revoking and taking that back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def key_routes(desk: KeyDesk) -> list[Route]:
     async def show(request: Request) -> Response:
         if request.query_params:
             raise OrderError("there are no parameters")
-        return page({"revoked": await desk.show()})
+        return page({"revoked": await desk.show(), "used": await desk.used()})
 
     async def revoke(request: Request) -> Response:
         return page({"revoked": await desk.revoke(await _order(request, "at"))})

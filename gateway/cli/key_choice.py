@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -39,7 +39,7 @@ def digest_of(config: Config, key: str, application: str | None) -> str:
         return fingerprint
     if key.startswith(PREFIX) and len(key) == len(PREFIX) + 64:
         return key.lower()
-    return held(config, key, application)[1].digest
+    return held(config, key, application).key.digest
 
 
 def fingerprint_in(path: str) -> str | None:
@@ -54,21 +54,29 @@ def fingerprint_in(path: str) -> str | None:
     return PREFIX + certificate.fingerprint(hashes.SHA256()).hex()
 
 
-def held(config: Config, key: str, application: str | None) -> tuple[str, ApiKey]:
-    """The one key of the plans that is meant, and whose it is; raises a usage error."""
+class Held(NamedTuple):
+    """Whose a key is, and of which kind: `api_key` or `app_key`."""
+
+    owner: str
+    kind: str
+    key: ApiKey
+
+
+def held(config: Config, key: str, application: str | None) -> Held:
+    """The one key of the plans that is meant; raises a usage error."""
     if key == "-":
         key = digest_of(config, key, application)
     digits = key.removeprefix(PREFIX).lower()
     found = [
-        (owner, one)
-        for owner, _, one in _keys(config)
+        Held(owner, kind, one)
+        for owner, kind, one in _keys(config)
         if application in (None, owner)
         and (one.name == key or (len(digits) >= SHORTEST and one.digest.startswith(PREFIX + digits)))
     ]
     if not found:
         _refuse(f"no key of these plans is called '{key}', or has a digest that begins so; see `gateway keys ls`")
     if len(found) > 1:
-        owners = ", ".join(f"{one} of {owner}" for owner, one in found)
+        owners = ", ".join(f"{one} of {owner}" for owner, _, one in found)
         _refuse(f"'{key}' may be {owners}; name its digest")
     return found[0]
 
@@ -97,13 +105,20 @@ def order(verb: str, folder: Path, admin: str | None, what: str, members: dict[s
     return done
 
 
-def revoked(verb: str, folder: Path, admin: str | None) -> dict[str, dict[str, Any]] | None:
-    """What was revoked, by digest; None where no gateway answers, which is told."""
+class Known(NamedTuple):
+    """What a gateway knows of keys, by their digests: of what was revoked, and when they were last used."""
+
+    revoked: dict[str, dict[str, Any]]
+    used: dict[str, str]
+
+
+def known(verb: str, folder: Path, admin: str | None) -> Known | None:
+    """None where no gateway answers, which is told."""
     try:
         status, answer = ask(verb, folder, admin, "GET", "/keys")
     except typer.Exit:
         return None
-    return {row["digest"]: row for row in answer["revoked"]} if status == 200 else None
+    return Known({row["digest"]: row for row in answer["revoked"]}, answer["used"]) if status == 200 else None
 
 
 def told(text: str, done: Any, output: Format) -> None:
@@ -116,8 +131,9 @@ def told(text: str, done: Any, output: Format) -> None:
 # --- what is shown
 
 
-def rows_of(config: Config, revoked: Mapping[str, dict[str, Any]], now: float) -> list[dict[str, Any]]:
-    """Each key of each application."""
+def rows_of(config: Config, known: Known | None, now: float) -> list[dict[str, Any]]:
+    """Each key of each application. `last_used` None: never, or not `known`."""
+    revoked, used = known or Known({}, {})
     return [
         {
             "application": owner,
@@ -126,6 +142,7 @@ def rows_of(config: Config, revoked: Mapping[str, dict[str, Any]], now: float) -
             "name": key.name,
             "state": _state(key, revoked.get(key.digest), now),
             "expires": None if key.expires is None else written(key.expires),
+            "last_used": used.get(key.digest),
             "addresses": [str(network) for network in key.addresses],
             "referrers": list(key.referrers),
         }
@@ -142,5 +159,5 @@ def _state(key: ApiKey, revoked: dict[str, Any] | None, now: float) -> str:
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """A row of the table."""
     only = ", ".join((*row["addresses"], *row["referrers"]))
-    digest = f"{row['digest'][:19]}…"
-    return row["application"], digest, row["name"] or "", row["state"], row["expires"] or "never", only
+    digest, used = f"{row['digest'][:19]}…", row["last_used"] or ""
+    return row["application"], digest, row["name"] or "", row["state"], row["expires"] or "never", used, only

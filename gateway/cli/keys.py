@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from gateway.cli.key_choice import cells, digest_of, held, order, revoked, rows_of, told, written
+from gateway.cli.key_choice import cells, digest_of, held, known, order, rows_of, told, written
 from gateway.cli.listener import Admin
 from gateway.cli.output import Format, Output, print_json, table, tell
 from gateway.cli.plans import Folder, read
@@ -52,6 +53,30 @@ def end(value: str | None) -> str | None:
     return value
 
 
+def networks(value: list[str] | None) -> list[str] | None:
+    """Networks as the plans take them; raises a usage error."""
+    from ipaddress import ip_network
+
+    for one in value or ():
+        try:
+            ip_network(one)
+        except ValueError as error:
+            raise typer.BadParameter(f"'{one}' is no network such as 10.0.0.0/8: {error}") from None
+    return value
+
+
+def pages(value: list[str] | None) -> list[str] | None:
+    """Referrers as the plans take them; raises a usage error."""
+    from gateway.config.blocks.keys import REFERRER, referrer
+
+    for one in value or ():
+        try:
+            referrer(one)
+        except ValueError:
+            raise typer.BadParameter(f"'{one}' is not {REFERRER}") from None
+    return value
+
+
 def span(value: str) -> float:
     """Seconds; raises a usage error."""
     found = re.fullmatch(r"([0-9]{1,6})([smhd])", value)
@@ -82,6 +107,14 @@ def create(
     kind: Annotated[
         str, typer.Option("--tag", metavar="TAG", callback=tag, help="A word in the key, such as test: gwk_test_….")
     ] = "",
+    address: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", callback=networks, help="Only for clients there; may be given again."),
+    ] = None,
+    referrer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PAGE", callback=pages, help="Only for these pages (https://*.example.com); again."),
+    ] = None,
     output: Output = Format.TEXT,
 ) -> None:
     """Make a key. It goes to stdout, once; the plans get its digest, in the line shown on stderr."""
@@ -90,7 +123,7 @@ def create(
     new = api_keys.create(kind)
     if output is Format.JSON:
         made = {"application": application, "key": new.key, "digest": new.digest, "name": label, "expires": expires}
-        print_json(made)
+        print_json({**made, "addresses": address or [], "referrers": referrer or []})
         return
     print(new.key, flush=True)
     tell(
@@ -98,36 +131,38 @@ def create(
         "",
         "applications:",
         f"  {application or 'NAME'}:",
-        f"    api_keys: [{line(new.digest, label, expires)}]",
+        f"    api_keys: [{line(new.digest, label, expires, address or (), referrer or ())}]",
     )
 
 
-def line(digest: str, label: str | None, expires: str | None) -> str:
+def line(
+    digest: str, label: str | None, expires: str | None, addresses: Sequence[str] = (), referrers: Sequence[str] = ()
+) -> str:
     """A key as the plans write it."""
     import json
 
-    if label is None and expires is None:
-        return f'"{digest}"'
     more = [f"name: {json.dumps(label, ensure_ascii=False)}"] if label is not None else []
     more += [f"expires: {expires}"] if expires is not None else []
-    return f'{{key: "{digest}", {", ".join(more)}}}'
+    more += [f"addresses: {json.dumps(addresses)}"] if addresses else []
+    more += [f"referrers: {json.dumps(referrers, ensure_ascii=False)}"] if referrers else []
+    return f'{{key: "{digest}", {", ".join(more)}}}' if more else f'"{digest}"'
 
 
 @app.command(epilog="Example:  gateway keys ls plans/ -a mobile")
 def ls(folder: Folder, application: Application = None, admin: Admin = None, output: Output = Format.TEXT) -> None:
     """Show the keys of DIR: whose they are, what people call them, until when and for whom they serve. Never a key.
 
-    What was revoked the gateway on this machine tells.
+    What was revoked, and when keys were last used, the gateway on this machine tells.
     """
     config = read(folder)
-    known = revoked("keys ls", folder, admin)
-    rows = [row for row in rows_of(config, known or {}, time.time()) if application in (None, row["application"])]
-    if known is None:
-        tell("so what was revoked is not shown")
+    told_of = known("keys ls", folder, admin)
+    rows = [row for row in rows_of(config, told_of, time.time()) if application in (None, row["application"])]
+    if told_of is None:
+        tell("so what was revoked, and when keys were used, is not shown")
     if output is Format.JSON:
         print_json(rows)
     else:
-        heads = ("application", "key", "name", "state", "expires", "only for")
+        heads = ("application", "key", "name", "state", "expires", "last used", "only for")
         print(table(heads, [cells(row) for row in rows]))
 
 
@@ -182,7 +217,7 @@ def roll(
     """
     from gateway.identity import api_keys
 
-    owner, old = held(read(folder), key, application)
+    owner, kind, old = held(read(folder), key, application)
     ends = time.time() + overlap
     order("keys roll", folder, admin, "revoke", {"digest": old.digest, "at": ends})
     new = api_keys.create()
@@ -190,6 +225,7 @@ def roll(
     if output is Format.JSON:
         print_json({**made, "old": old.digest, "old_ends": written(ends)})
         return
+    only = [str(network) for network in old.addresses], list(old.referrers)
     print(new.key, flush=True)
     tell(
         f"The old key is refused from {written(ends)} on. The new one is shown only now: give it to its owner.",
@@ -197,8 +233,7 @@ def roll(
         "",
         "applications:",
         f"  {owner}:",
-        "    api_keys:",
-        f"      - {line(new.digest, old.name, None)}",
-        f"      - {line(old.digest, old.name, written(ends))}",
-        *(["Add what else the old key's block says."] if old.addresses or old.referrers else []),
+        f"    {kind}s:",
+        f"      - {line(new.digest, old.name, None, *only)}",
+        f"      - {line(old.digest, old.name, written(ends), *only)}",
     )

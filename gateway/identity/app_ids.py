@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -55,12 +55,21 @@ class AppIds:
 class AppIdVerifier:
     """An id in its place, with a key in another."""
 
-    def __init__(self, places: AppId, apps: AppIds, floods: Floods, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        places: AppId,
+        apps: AppIds,
+        floods: Floods,
+        clock: Callable[[], float],
+        uses: MutableMapping[str, float],
+    ) -> None:
+        """`uses` learns when a key was used last, by its digest."""
         self._item = Item("app_id", places)
         self._read_id, self._read_key = reader(places.id), reader(places.key)
         self._apps = apps
         self._floods = floods
         self._clock = clock
+        self._uses = uses
 
     def present(self, ask: Ask) -> Presented | None:
         app_id, key = self._read_id(ask) or None, self._read_key(ask) or None
@@ -84,6 +93,8 @@ class AppIdVerifier:
         if held is None:
             self._floods.check(ask.peer)
             raise Invalid("app_key_invalid", "the application's key is not valid")
+        now = self._clock()
         for check in held.bounds:
-            check(ask, self._clock())
+            check(ask, now)
+        self._uses[held.digest] = now
         return held.identity

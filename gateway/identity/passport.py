@@ -92,6 +92,7 @@ class Passport:
             for name, issued in certificates.items()
         }
         self._keys, self._app_ids = ApiKeys(applications, marks), AppIds(applications, marks)
+        self.uses: dict[str, float] = {} if before is None else before.uses  # a key's digest → when it was used
         known: Mapping[str, Provider] = {} if before is None else before._providers
 
         def provider(name: str, oidc: Oidc) -> Provider:
@@ -127,6 +128,12 @@ class Passport:
         """Who exchanges the tokens of a provider."""
         provider = self._providers.get(name)
         return None if provider is None else provider.exchanger
+
+    def take_uses(self) -> dict[str, float]:
+        """When keys were used, by digest, in Unix seconds: those that were since this was asked last."""
+        taken = dict(self.uses)
+        self.uses.clear()  # the same object, as verifiers have it
+        return taken
 
     def problems(self) -> list[str]:
         """Why the gateway is not ready: providers without any keys."""
@@ -225,9 +232,10 @@ class Passport:
 
     def _verifiers(self, accept: tuple[Accept, ...], providers: tuple[Provider, ...]) -> tuple[Verifier, ...]:
         places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
-        verifiers: list[Verifier] = [KeyVerifier(place, self._keys, self._floods, self._clock) for place in places]
+        floods, clock, uses = self._floods, self._clock, self.uses
+        verifiers: list[Verifier] = [KeyVerifier(place, self._keys, floods, clock, uses) for place in places]
         apps = dict.fromkeys(line.app_id for line in accept if line.app_id is not None)
-        verifiers += [AppIdVerifier(place, self._app_ids, self._floods, self._clock) for place in apps]
+        verifiers += [AppIdVerifier(place, self._app_ids, floods, clock, uses) for place in apps]
         issuers = dict.fromkeys(line.certificate for line in accept if line.certificate is not None)
         if issuers:
             verifiers.append(CertificateVerifier([self._issuers[name] for name in issuers], self._floods))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gateway.identity.revocations import KEY
 from gateway.quota.backup import written
+from gateway.store.key_uses import KeyUses
 from gateway.store.marks import Mark, Marks
 from gateway.store.store_marks import hear
 
@@ -29,14 +30,19 @@ class KeyOrder(NamedTuple):
 class KeyDesk:
     """Of one gateway. What is asked raises StoreError."""
 
-    def __init__(self, marks: Marks) -> None:
+    def __init__(self, marks: Marks, uses: KeyUses) -> None:
         self._marks = marks
+        self._uses = uses
 
     async def show(self) -> list[dict[str, Any]]:
         """What was revoked, and from when on."""
         await hear(self._marks)
         found = self._marks.listed(KEY)
         return [_told(digest, found[digest]) for digest in sorted(found)]
+
+    async def used(self) -> dict[str, str]:
+        """When keys were last used, by digest."""
+        return {digest: written(moment) for digest, moment in sorted((await self._uses.all()).items())}
 
     async def revoke(self, order: KeyOrder) -> dict[str, Any]:
         """From now on, or from a moment on. What was said before of the key does not hold any more."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.model import Config
 from gateway.process.background import background
+from gateway.store.lines import Lines
 from gateway.store.marks import Marks, MemoryMarks, Row
 from gateway.store.marks_file import save
 from gateway.store.records import Records
@@ -29,6 +30,7 @@ class MarksKeeper:
 
     marks: Marks
     records: Records
+    lines: Lines | None
 
     def __init__(self, broadcast: Callable[[list[Any]], None]) -> None:
         self._broadcast = broadcast
@@ -43,7 +45,7 @@ class MarksKeeper:
             stack.push_async_callback(servers.close)
         self._folder = config.data
         shared = await share(stack, config.store, servers, config.data, self._told, LOOK)
-        self.records, self.marks = shared.records, shared.marks
+        self.records, self.marks, self.lines = shared
         await self._save()
         stack.push_async_callback(self._save)
         background(stack, self._keep())

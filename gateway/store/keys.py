@@ -14,6 +14,7 @@ PREFIX:processes                                        who counts there
 PREFIX:outboxes                                         the tags of all streams that a cluster has had
 PREFIX:{~alerts}:PAGE                                   a page of the book of alerts, a hash
 PREFIX:{~marks}:PART                                    the marks: see marks.lua
+PREFIX:{~keys}:used                                     when API keys were last used, a sorted set by their digests
 
 PREFIX:~KIND:{NAME}                                     a record, such as a session; see records.py
 PREFIX:~KIND:of:{OWNER}                                 the names of an owner's records of a kind, a sorted set
@@ -32,6 +33,7 @@ from gateway.model import Limit
 LONGEST_TAG = 200  # bytes; a longer scope, such as a subject of kilobytes, is named by its digest
 BOOK = "~alerts"  # the hash tag of the book of alerts; no scope's, as none begins so but with a digest
 MARKS = "~marks"  # and that of the marks
+KEYS = "~keys"  # and that of what is known of API keys
 TAG = re.compile(r"~[0-9a-f]{64}|(?:[A-Za-z0-9_.\-/@+]|%[0-9A-F]{2})+")  # what `tag` makes
 
 
@@ -134,6 +136,11 @@ def book(prefix: str, page: str) -> str:
 def marks(prefix: str, part: str) -> str:
     """A part of the marks."""
     return _own(prefix, MARKS, part)
+
+
+def key_uses(prefix: str) -> str:
+    """When API keys were last used."""
+    return _own(prefix, KEYS, "used")
 
 
 def record(prefix: str, kind: str, name: str) -> str:

@@ -15,6 +15,7 @@ from gateway.admin.keys import key_routes
 from gateway.identity.revocations import KEY
 from gateway.process.keys import KeyDesk
 from gateway.store import StoreAway
+from gateway.store.key_uses import MemoryKeyUses
 from gateway.store.marks import MemoryMarks
 
 DIGEST = "sha256:" + 64 * "a"
@@ -27,7 +28,7 @@ def marks() -> MemoryMarks:
 
 @pytest.fixture
 async def ask(marks: MemoryMarks) -> AsyncIterator[Callable[..., httpx2.AsyncClient]]:
-    app = Starlette(routes=key_routes(KeyDesk(marks)))
+    app = Starlette(routes=key_routes(KeyDesk(marks, MemoryKeyUses())))
     clients = []
 
     def client(address: str = "127.0.0.1") -> httpx2.AsyncClient:
@@ -49,12 +50,12 @@ async def test_a_key_is_revoked_shown_and_restored(
     assert (done["digest"], done["at"], done["acts"]) == (DIGEST, None, True)
     mark = marks.get(KEY, DIGEST)
     assert mark is not None and mark.value == ""
-    assert (await http.get("/keys")).json() == {"revoked": [done]}
+    assert (await http.get("/keys")).json() == {"revoked": [done], "used": {}}
     told = [(record.message, record.digest, record.by) for record in caplog.records]
     assert told == [("key revoke", DIGEST, "olga")]
     assert (await http.post("/keys/restore", json={"digest": DIGEST})).json() == {"restored": True}
     assert (await http.post("/keys/restore", json={"digest": DIGEST})).json() == {"restored": False}
-    assert (await http.get("/keys")).json() == {"revoked": []}
+    assert (await http.get("/keys")).json() == {"revoked": [], "used": {}}
 
 
 async def test_a_moment_may_be_said(ask: Callable[..., httpx2.AsyncClient], marks: MemoryMarks) -> None:

@@ -66,9 +66,20 @@ def test_an_end_may_be_some_days_from_now(gateway: Run) -> None:
     assert abs(ends - datetime.now(UTC) - timedelta(days=90)) < timedelta(minutes=2)
 
 
+def test_a_key_that_is_for_some_alone(gateway: Run) -> None:
+    only = ("--address", "10.0.0.0/8", "--address", "2001:db8::/32", "--referrer", "https://*.example.com")
+    made = gateway("keys", "create", *only)
+    assert made.returncode == 0
+    assert 'addresses: ["10.0.0.0/8", "2001:db8::/32"], referrers: ["https://*.example.com"]}]' in made.stderr
+    told = json.loads(gateway("keys", "create", *only, "-o", "json").stdout)
+    assert (told["addresses"], told["referrers"]) == (["10.0.0.0/8", "2001:db8::/32"], ["https://*.example.com"])
+
+
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
+        ("--address", "10.0.0.1/8", "'10.0.0.1/8' is no network"),
+        ("--referrer", "ftp://example.com", "'ftp://example.com' is not a page's origin"),
         ("--expires", "2020-01-01", "'2020-01-01' is in the past"),
         ("--expires", "soon", "'soon' is not a date such as 2026-12-31"),
         ("--tag", "Test!", "'Test!' is not a tag"),
@@ -89,10 +100,10 @@ def test_the_keys_of_the_plans_and_whose_they_are(gateway: Run, plans: Path) -> 
     )
     shown = gateway("keys", "ls", "plans", "--admin", free_address())
     assert "no gateway answers" in shown.stderr
-    assert "so what was revoked is not shown" in shown.stderr
+    assert "so what was revoked, and when keys were used, is not shown" in shown.stderr
     assert shown.returncode == 0, shown.stderr
     heads, mobile, web = shown.stdout.splitlines()
-    assert heads.split() == ["application", "key", "name", "state", "expires", "only", "for"]
+    assert heads.split() == ["application", "key", "name", "state", "expires", "last", "used", "only", "for"]
     assert mobile.split() == ["mobile", "sha256:9f86d081884c…", "valid", "never"]
     assert web.split()[2:] == ["ci", "expired", "2020-01-01T00:00Z", "10.0.0.0/8,", "https://*.example.com"]
     (row,) = json.loads(gateway("keys", "ls", "plans", "-a", "web", "-o", "json").stdout)

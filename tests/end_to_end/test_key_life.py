@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ async def test_a_rolled_key_goes_on_for_the_overlap_beside_the_new_one(pair: lis
     first, _ = pair
     both = {"App_Id": "a1", "App_Key": APP.key}
     new, lines = await keys(first, "roll", "app", "--overlap", "1s")
-    assert "    api_keys:\n      - {key: " in lines
+    assert "    app_keys:\n      - {key: " in lines
     assert new.startswith("gwk_")
     await until(lambda: _refused(pair, both))
     listed = json.loads((await keys(first, "ls", "-o", "json"))[0])
@@ -124,3 +125,18 @@ async def test_a_key_that_is_not_there(pair: list[Gateway], arguments: tuple[str
     done = await first.command("keys", "revoke", str(first.plans), *arguments)
     assert done.returncode == 2
     assert told in " ".join(done.stderr.replace("│", " ").split())
+
+
+async def test_any_gateway_tells_when_a_key_was_last_used(pair: list[Gateway]) -> None:
+    """Though it was used on the other one."""
+    first, second = pair
+    assert (await first.get(App_Id="a1", App_Key=APP.key)).status_code == 401  # it does not count
+    assert await first.get(key=CI.key)
+
+    async def used() -> dict[str, str]:
+        listed = json.loads((await keys(second, "ls", "-o", "json"))[0])
+        return {row["name"]: row["last_used"] for row in listed if row["last_used"]}
+
+    moment = datetime.fromisoformat((await until(used, seconds=20))["ci"])
+    assert -20 < (moment - datetime.now(UTC)).total_seconds() / 60 <= 0
+    assert "last used" in (await keys(second, "ls"))[0]

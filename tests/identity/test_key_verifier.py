@@ -37,6 +37,21 @@ async def test_a_key_serves_until_it_ends_and_then_no_more(opened, service, ask,
     assert NEW.key not in caplog.text
 
 
+async def test_when_a_key_was_used_is_told_once_and_not_of_refused_ones(opened, service, ask, clock):
+    good, bad = ask([(b"x-api-key", NEW.key.encode())]), ask([(b"x-api-key", b"gwk_other")])
+    async with opened(application(expires=NOW + 60)) as passport:
+        passport.identify(service(KEY), good, print)
+        clock.now += 7
+        passport.identify(service(KEY), good, print)
+        with pytest.raises(Unauthorized):
+            passport.identify(service(KEY), bad, print)
+        assert passport.take_uses() == {NEW.digest: NOW + 7}
+        clock.now += 60
+        with pytest.raises(Unauthorized):
+            passport.identify(service(KEY), good, print)
+        assert passport.take_uses() == {}
+
+
 async def test_a_key_that_is_for_others_is_forbidden(opened, service, ask):
     asked = ask([(b"x-api-key", NEW.key.encode()), (b"referer", b"https://evil.example/")], peer="10.0.0.7")
     bounds = {"addresses": (ip_network("10.0.0.0/8"),), "referrers": ("https://shop.example",)}

@@ -16,11 +16,14 @@ from gateway.model import ApiKey
 
 REFERRERS = APP_KEYS = 5  # as 3scale
 
+REFERRER = "a page's origin such as https://*.example.com"
+
 _LABELS = r"[A-Za-z0-9*](?:[A-Za-z0-9.*-]*[A-Za-z0-9*])?(?::[0-9]{1,5})?"
 _REFERRER = rf"(?:https?://)?{_LABELS}(?:/[!-\[\]-~]*)?"
 
 
-def _referrer(text: str) -> str:
+def referrer(text: str) -> str:
+    """As it is; raises ValueError for what is none."""
     if not re.fullmatch(_REFERRER, text, re.ASCII) or len(text) > 255:
         raise ValueError(text)
     return text
@@ -28,7 +31,7 @@ def _referrer(text: str) -> str:
 
 Referrer = Annotated[
     str,
-    Scalar("a page's origin such as https://*.example.com", _referrer, {"type": "string", "pattern": f"^{_REFERRER}$"}),
+    Scalar(REFERRER, referrer, {"type": "string", "pattern": f"^{_REFERRER}$"}),
 ]
 AppId = Annotated[
     str,
