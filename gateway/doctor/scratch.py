@@ -13,6 +13,7 @@ from gateway.store import keys
 from gateway.store.connection import PATIENCE
 from gateway.store.fence import LOOK
 from gateway.store.pipe import Command, Link
+from gateway.store.protocol import PROTOCOL
 from gateway.store.records import INDEX, ONCE, SWAP
 from gateway.store.script import Script
 from gateway.store.store_marks import READ, WRITE
@@ -25,10 +26,12 @@ ALERT = ("10=1", '{"id": "doctor-')  # raised by the first unit
 async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
     """On an open link to the server with the run id `run`. Raises ResponseError for what does not run."""
     scratch = keys.probe(prefix, tag)
-    record, processes, last, counter, outbox = (f"{scratch}-{what}" for what in ("e", "p", "l", "c", "o"))
+    record, processes, protocol, last, counter, outbox = (
+        f"{scratch}-{what}" for what in ("e", "p", "w", "l", "c", "o")
+    )
     value, names, facts, order, ends, pool = (f"{scratch}-{what}" for what in ("v", "n", "f", "r", "d", "h"))
     try:
-        look = await _run(LOOK, link, (2, record, processes, "doctor", run, 0, 0, 0, 1, 10, 0))
+        look = await _run(LOOK, link, (3, record, processes, protocol, "doctor", run, 0, 0, 0, 1, 10, 0, PROTOCOL))
         here = f"{look.split(b';')[1].decode()} {run}"
         header = (1, 0, 10, record, here, outbox, 1, 0)
         await _run(CONSUME, link, (2, last, counter, *header, 1, *FOREVER, *UNITS, *ALERT, 0))
@@ -42,7 +45,7 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
         await _run(READ, link, (2, facts, order, 0, 1, 0))
         await _run(POOLS, link, (1, pool, 1, 0, "doctor", record, here, 1, 1_000_000, 1, "", 0, 0, 1, 0))
     finally:
-        used = (record, processes, last, counter, outbox, value, names, facts, order, ends, pool)
+        used = (record, processes, protocol, last, counter, outbox, value, names, facts, order, ends, pool)
         await link.exchange([("DEL", *used)], PATIENCE)
 
 

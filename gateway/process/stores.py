@@ -15,6 +15,7 @@ from gateway.store import StoreError
 from gateway.store.embedded import EmbeddedStore
 from gateway.store.topology import topology
 from gateway.store.vetting import Vetting
+from gateway.store.visit import visiting
 from gateway.workers import Worker
 
 log = logging.getLogger("gateway.supervisor")
@@ -49,6 +50,8 @@ class StoreKeeper:
             await self._vet(stack, config)
         if config.store.kind == "embedded":
             config = self._start_embedded(stack, config)
+            async with visiting(config.store, config.data):
+                """It may be of another version of the gateway."""
         if config.store.kind != "memory":
             self._settle_with(stack, config)
         return config

@@ -27,12 +27,13 @@ local added, is_reset = tonumber(ARGV[3]), ARGV[4] == '1'
 
 local function read(key)
   local packed = redis.call('GET', key)
-  if not packed then return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = ''} end
+  if not packed then return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = '', more = ''} end
   local spent, held, topped, since, version, raised, base =
     string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([%d,]*)(.*)$')
   if not spent then return nil end
+  local known, more = string.match(base, '^([%d ]-)( ?%+.*)$')
   return {spent = tonumber(spent), held = tonumber(held), topped = tonumber(topped), epoch = since,
-    version = tonumber(version), raised = raised, base = base}
+    version = tonumber(version), raised = raised, base = known or base, more = more or ''}
 end
 
 local function units(counter)
@@ -70,7 +71,8 @@ end
 
 for i, key in ipairs(KEYS) do
   local counter, drop = counters[i], ARGV[5 + (i - 1) * 3 + 2]
-  local packed = string.format('%s %s %.0f %s%s', units(counter), counter.epoch, counter.version, counter.raised, counter.base)
+  local packed = string.format('%s %s %.0f %s%s%s', units(counter), counter.epoch, counter.version, counter.raised, counter.base,
+    counter.more)
   if drop == '' then redis.call('SET', key, packed) else redis.call('SET', key, packed, 'EXAT', drop) end
 end
 return answers

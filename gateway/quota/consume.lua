@@ -8,7 +8,8 @@
 -- KEYS[1]    the process's last call about this scope: "NUMBER ANSWER"
 -- KEYS[1+i]  the counter of row i; rows may share one:
 --            "SPENT HELD TOPPED EPOCH VERSION BIN,BIN…" and, where it went through a loss of the store's data, its
---            base " EPOCH VERSION SPENT HELD": see publish.lua. The bins are those already raised.
+--            base " EPOCH VERSION SPENT HELD": see publish.lua. The bins are those already raised. What follows from
+--            " +" on is a later version's: it stays as it is.
 --
 -- ARGV[1]  the call's number; a process's numbers only rise
 -- ARGV[2]  the latest store time that the caller saw, in microseconds
@@ -67,14 +68,16 @@ local now = math.max(real * 1000000 + tonumber(clock[2]), tonumber(ARGV[2]))
 if now < tonumber(opens) then return redis.error_reply('FENCED the store waits for what processes remember') end
 
 local function read(key)
-  local counter = {key = key, spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = ''}
+  local counter = {key = key, spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = '', more = ''}
   local packed = redis.call('GET', key)
   if packed then
     local spent, held, topped, since, version, raised, base =
       string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([%d,]*)(.*)$')
     if not spent then return nil end
     counter.spent, counter.held, counter.topped = tonumber(spent), tonumber(held), tonumber(topped)
-    counter.epoch, counter.version, counter.raised, counter.base = since, tonumber(version), raised, base
+    counter.epoch, counter.version, counter.raised = since, tonumber(version), raised
+    counter.base, counter.more = string.match(base, '^([%d ]-)( ?%+.*)$')
+    counter.base, counter.more = counter.base or base, counter.more or ''
   end
   return counter
 end
@@ -186,8 +189,8 @@ for key, counter in pairs(counters) do
   local was = counter.was
   if counter.spent ~= was.spent or counter.held ~= was.held or counter.raised ~= was.raised then
     rise(counter)
-    local packed = string.format('%.0f %.0f %.0f %s %.0f %s%s', counter.spent, counter.held, counter.topped,
-      counter.epoch, counter.version, counter.raised, counter.base)
+    local packed = string.format('%.0f %.0f %.0f %s %.0f %s%s%s', counter.spent, counter.held, counter.topped,
+      counter.epoch, counter.version, counter.raised, counter.base, counter.more)
     if counter.drop == '' then
       redis.call('SET', key, packed)
     elseif tonumber(counter.drop) > real then

@@ -28,12 +28,13 @@ end
 
 local function read(key)
   local packed = redis.call('GET', key)
-  if not packed then return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = ''}, '' end
+  if not packed then return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = ''}, '', '' end
   local spent, held, topped, since, version, raised, base =
     string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([%d,]*)(.*)$')
   if not spent then return nil end
+  local known, more = string.match(base, '^([%d ]-)( ?%+.*)$')
   return {spent = tonumber(spent), held = tonumber(held), topped = tonumber(topped), epoch = since,
-    version = tonumber(version), raised = raised}, base
+    version = tonumber(version), raised = raised}, known or base, more or ''
 end
 
 local function base_of(counter, packed)
@@ -71,7 +72,7 @@ for i, key in ipairs(KEYS) do
   local first = 4 + (i - 1) * 9
   local since, version, spent, held = ARGV[first], tonumber(ARGV[first + 1]), tonumber(ARGV[first + 2]), tonumber(ARGV[first + 3])
   local topped, raised, drop = tonumber(ARGV[first + 4]), ARGV[first + 5], ARGV[first + 6]
-  local counter, packed = read(key)
+  local counter, packed, more = read(key)
   if not counter then return redis.error_reply('CORRUPT ' .. key .. ' is not a counter') end
   local base = base_of(counter, packed)
   local later = tonumber(since) > base.epoch or (tonumber(since) == base.epoch and version > base.version)
@@ -88,8 +89,8 @@ for i, key in ipairs(KEYS) do
     else -- untouched since: it is the base itself
       counter.epoch, counter.version, packed = since, version, ''
     end
-    local value = string.format('%.0f %.0f %.0f %s %.0f %s%s', counter.spent, counter.held, counter.topped, counter.epoch,
-      counter.version, counter.raised, packed)
+    local value = string.format('%.0f %.0f %.0f %s %.0f %s%s%s', counter.spent, counter.held, counter.topped, counter.epoch,
+      counter.version, counter.raised, packed, more)
     if drop == '' then redis.call('SET', key, value) else redis.call('SET', key, value, 'EXAT', drop) end
   end
 end

@@ -34,14 +34,16 @@ end
 local function read(key)
   local packed = redis.call('GET', key)
   if not packed then
-    return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', base = {epoch = 0, version = 0, spent = 0, held = 0}}
+    return {spent = 0, held = 0, topped = 0, epoch = '0', version = 0, raised = '', more = '', base = {epoch = 0, version = 0, spent = 0, held = 0}}
   end
   local spent, held, topped, since, version, raised, tail =
     string.match(packed, '^(%d+) (%d+) (%d+) (%d+) (%d+) ([%d,]*)(.*)$')
   if not spent then return nil end
   local counter = {spent = tonumber(spent), held = tonumber(held), topped = tonumber(topped), epoch = since,
     version = tonumber(version), raised = raised}
-  local base_since, base_version, base_spent, base_held = string.match(tail, '^ (%d+) (%d+) (%d+) (%d+)$')
+  local base, more = string.match(tail, '^([%d ]-)( ?%+.*)$')
+  counter.more = more or ''
+  local base_since, base_version, base_spent, base_held = string.match(base or tail, '^ (%d+) (%d+) (%d+) (%d+)$')
   if not is_here(since) then -- untouched since the loss: it is the base itself
     counter.base = {epoch = tonumber(since), version = counter.version, spent = counter.spent, held = counter.held}
   elseif base_since then
@@ -83,8 +85,8 @@ end
 local function packed(counter)
   local base = counter.base
   local tail = base.version > 0 and string.format(' %.0f %.0f %.0f %.0f', base.epoch, base.version, base.spent, base.held) or ''
-  return string.format('%.0f %.0f %.0f %s %.0f %s%s', counter.spent, counter.held, counter.topped, epoch,
-    counter.version + 1, counter.raised, tail)
+  return string.format('%.0f %.0f %.0f %s %.0f %s%s%s', counter.spent, counter.held, counter.topped, epoch,
+    counter.version + 1, counter.raised, tail, counter.more)
 end
 
 local writes = {}

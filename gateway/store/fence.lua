@@ -7,6 +7,7 @@
 -- KEYS[1]  the epoch's record: "EPOCH RUN OPENS INTACT"; OPENS in microseconds; INTACT are earlier epochs of which
 --          nothing is lost, each with a comma after it
 -- KEYS[2]  the processes, a sorted set by when they were last here
+-- KEYS[3]  the protocol that all processes here count by; see protocol.py
 --
 -- ARGV[1]  the process; "" for who does not count there
 -- ARGV[2]  the run id of the server that the caller is connected to
@@ -16,8 +17,15 @@
 -- ARGV[6]  "1" where a restart loses nothing acknowledged
 -- ARGV[7]  seconds after which a process that was not here counts as gone
 -- ARGV[8]  "1" where the caller knows this run of the server from another record, which went away with its slot
+-- ARGV[9]  the caller's protocol; who has another one learns no epoch, and so cannot count
 --
 -- Answers "NOW;EPOCH;OPENS;INTACT;PROCESSES".
+
+local protocol = redis.call('GET', KEYS[3])
+if protocol and protocol ~= ARGV[9] then
+  return redis.error_reply('PROTOCOL the store is kept in protocol ' .. protocol .. ', this gateway counts in ' .. ARGV[9])
+end
+if not protocol then redis.call('SET', KEYS[3], ARGV[9]) end
 
 local clock = redis.call('TIME')
 local now = math.max(tonumber(clock[1]) * 1000000 + tonumber(clock[2]), tonumber(ARGV[4]))

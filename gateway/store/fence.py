@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gateway.store import keys
 from gateway.store.node import Node
+from gateway.store.protocol import PROTOCOL
 from gateway.store.script import Exchange, Script
 
 GONE = 10  # seconds after which a process that does not look counts as gone
@@ -62,8 +63,8 @@ class Fence:
         tag = self._node.tag
         witness = self._tag not in (None, tag) and run == self.run  # the slot of the record has moved, not the server
         flags = (int(self._seconds * MICRO), int(self._durable), GONE, int(witness))
-        names = (keys.epoch(self._prefix, tag), keys.processes(self._prefix, tag))
-        call = (2, *names, self._process, run, self.epoch, int(seen * MICRO), *flags)
+        names = (keys.epoch(self._prefix, tag), keys.processes(self._prefix, tag), keys.protocol(self._prefix, tag))
+        call = (len(names), *names, self._process, run, self.epoch, int(seen * MICRO), *flags, PROTOCOL)
         (answer,) = await LOOK.run(link, [call], patience)
         if isinstance(answer, Exception):
             raise answer

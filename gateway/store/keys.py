@@ -10,6 +10,7 @@ A server's own, one of each; in a cluster with the server's tag, as in PREFIX:{T
 PREFIX:outbox                                           the stream of alerts
 PREFIX:epoch                                            which life of the store this is
 PREFIX:processes                                        who counts there
+PREFIX:protocol                                         how; see protocol.py
 
 PREFIX:outboxes                                         the tags of all streams that a cluster has had
 PREFIX:{~alerts}:PAGE                                   a page of the book of alerts, a hash
@@ -116,6 +117,11 @@ def epoch(prefix: str, tag: str = "") -> str:
 def processes(prefix: str, tag: str = "") -> str:
     """Who counts on a server."""
     return _own(prefix, tag, "processes")
+
+
+def protocol(prefix: str, tag: str = "") -> str:
+    """How all count on a server."""
+    return _own(prefix, tag, "protocol")
 
 
 def probe(prefix: str, tag: str = "") -> str:

@@ -12,6 +12,7 @@ from gateway.store import StoreAway, StoreError
 from gateway.store.check import Facts, Persistence, inspect
 from gateway.store.connection import PATIENCE
 from gateway.store.node import Node, Topology
+from gateway.store.protocol import require_protocol
 from gateway.store.refusals import explain
 from gateway.store.rights import require_rights
 
@@ -87,6 +88,7 @@ class Vetting:
         link = node.link()
         try:
             await link.open(PATIENCE)
+            await require_protocol(link, self._store, node.tag, PATIENCE)
             refused = await require_rights(link, self._store, node.tag, PATIENCE)
         except (RedisError, OSError) as error:
             raise explain(error, self._store) from error

@@ -13,6 +13,7 @@ from gateway.model import Store
 from gateway.store import StoreError
 from gateway.store.connection import PATIENCE
 from gateway.store.embedded import EmbeddedStore, running_at
+from gateway.store.protocol import require_protocol
 from gateway.store.refusals import explain
 from gateway.store.topology import Node, Topology, topology
 
@@ -69,6 +70,7 @@ async def _greet(node: Node, store: Store) -> None:
     link = node.link()
     try:
         await link.open(PATIENCE)
+        await require_protocol(link, store, node.tag, PATIENCE)
     except (RedisError, OSError) as error:
         raise explain(error, store) from error
     finally:

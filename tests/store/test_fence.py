@@ -225,3 +225,25 @@ async def test_a_real_restart_has_another_run(tmp_path: Path) -> None:
         await link.close()
     finally:
         server.close()
+
+
+async def test_who_counts_in_another_protocol_learns_no_epoch(
+    process: Make, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that none of its scripts does anything, whichever was here first."""
+    one, other = process("p"), process("q")
+    await one.learn()
+    monkeypatch.setattr("gateway.store.fence.PROTOCOL", "2")
+    with pytest.raises(ResponseError, match="PROTOCOL the store is kept in protocol 1, this gateway counts in 2"):
+        await other.look()
+    assert other.knows == (0, "")
+    assert await redis.zrange(one.fence.key.replace("epoch", "processes"), 0, -1) == ["p"]
+
+
+async def test_a_store_that_was_kept_before_there_were_protocols_is_taken_on(process: Make, redis: Redis) -> None:
+    one = process()
+    await one.learn()
+    kept = one.fence.key.replace("epoch", "protocol")
+    await redis.delete(kept)
+    assert await one.learn() is False
+    assert await redis.get(kept) == "1"

@@ -128,6 +128,19 @@ async def test_missing_replicas_are_a_problem_and_no_reason_not_to_start(server:
     assert "0 of the 1 replicas are connected" in vetting.problem
 
 
+async def test_a_store_that_another_version_keeps_is_refused(server: TcpServer, vet: Vet) -> None:
+    store = Store(kind="url", url=server.url, prefix="later")
+    vetting = vet(store)
+    assert await vetting.look()
+    async with looking_on(vetting):
+        server.ask("SET", "later:protocol", "2")
+        assert "later: are kept in protocol 2, by another version" in (await until_problem(vetting, "protocol 2") or "")
+        with pytest.raises(StoreError, match="carry the usage over by `gateway usage export`"):
+            await vet(store).look()
+        server.ask("DEL", "later:protocol")
+        await until_problem(vetting, None)
+
+
 async def test_behind_sentinels_the_primary_is_looked_at(watched: SentinelRig, vet: Vet) -> None:
     vetting = vet(watched.store())
     assert await vetting.look()

@@ -42,6 +42,14 @@ async def test_while_no_gateway_runs_the_server_is_started_for_the_time(data: Pa
         assert await redis.get("a") == b"1"
 
 
+async def test_data_that_another_version_keeps_are_refused(tmp_path: Path) -> None:
+    async with visiting(EMBEDDED, tmp_path, create=True) as servers, servers.client() as redis:
+        await redis.set("gw:protocol", "2")
+    with pytest.raises(StoreError, match="are kept in protocol 2, by another version of the gateway"):
+        async with visiting(EMBEDDED, tmp_path):
+            pass
+
+
 async def test_where_no_gateway_has_run_nothing_is_made(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no gateway has run with this folder"):
         async with visiting(EMBEDDED, tmp_path / "data"):
