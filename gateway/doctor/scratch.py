@@ -6,6 +6,7 @@ from redis.exceptions import ResponseError
 
 from gateway.quota.adjust import ADJUST
 from gateway.quota.calls import CONSUME
+from gateway.quota.forget import FORGET
 from gateway.quota.memo import PUBLISH
 from gateway.quota.pools.calls import POOLS
 from gateway.quota.restore import RESTORE
@@ -35,6 +36,7 @@ async def try_scripts(link: Link, run: str, prefix: str, tag: str) -> None:
         here = f"{look.split(b';')[1].decode()} {run}"
         header = (1, 0, 10, record, here, outbox, 1, 0)
         await _run(CONSUME, link, (2, last, counter, *header, 1, *FOREVER, *UNITS, *ALERT, 0))
+        await _run(FORGET, link, (1, last, 0, 1))
         await _run(PUBLISH, link, (1, counter, record, here, outbox, 1, 1, 0, 0, 0, "", "", "", ""))
         await _run(RESTORE, link, (1, counter, record, here, 0, 1, 1, 0, 0, "", ""))
         await _run(ADJUST, link, (1, counter, record, here, 1, 1, 0, "", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.quota.groups import Group, Keeper
+from gateway.quota.groups import Group, Keeper, KeptCall
 from gateway.quota.leases import Leases
 from gateway.quota.page import (
     APART,
@@ -84,31 +84,21 @@ def command(
     return (1 + len(counters), key, *counters, *header, *rows)
 
 
-class Call:
+class Call(KeptCall):
     """What is sent, again under the same number if its answer is lost.
 
-    `sent` is the local time before it was sent first: what the store answers, also again, was so after that. `epoch`
-    is the store's at that time; `tried` says that it may have reached the store.
+    `sent` is the local time before it was sent first: what the store answers, also again, was so after that.
     """
 
-    __slots__ = (
-        *("_asked", "_keeper", "_leases"),
-        *("counters", "epoch", "groups", "number", "rows", "scope", "sent", "tried"),
-    )
+    __slots__ = ("_asked", "_leases", "counters", "rows")
     script = CONSUME
 
     def __init__(
         self, number: int, scope: Scope, groups: list[Group], leases: Leases, sent: float, keeper: Keeper
     ) -> None:
         """Takes along what the scope's counters have to report, and what they return. Raises PageFullError."""
-        self.number = number
-        self.scope = scope
-        self.groups = groups
-        self.sent = sent
-        self.epoch = 0
-        self.tried = False
+        super().__init__(number, scope, groups, sent, keeper)
         self._leases = leases
-        self._keeper = keeper
         wanted = self._wanted()
         self.counters = [c for c in scope.cells if c in wanted or c.idle or c.owes(leases.page)]
         rows: list[str | int] = [len(self.counters)]
@@ -118,28 +108,9 @@ class Call:
         self._asked = sum(wanted.values())  # units ahead that it may be granted
         leases.page.sign_number(number)
 
-    def __str__(self) -> str:
-        return repr(self.scope.name)
-
     def parse(self, answer: bytes) -> Answer:
         """See Errand."""
         return Answer.parse(answer)
-
-    def answered(self, answer: Answer) -> None:
-        """See Errand."""
-        self._keeper.answered(self, answer)
-
-    def undone(self) -> None:
-        """See Errand."""
-        self._keeper.undone(self)
-
-    def voided(self) -> None:
-        """See Errand."""
-        self._keeper.voided(self)
-
-    def failed(self) -> None:
-        """See Errand."""
-        self._keeper.failed(self)
 
     def _wanted(self) -> dict[Counter, int]:
         """Units to lease ahead: of what waiting requests need, and of all that is in use when more is due."""
@@ -202,6 +173,7 @@ class Call:
 
     def settle(self, answer: Answer) -> None:
         """Take in hand what was granted, and turn to the store's window where another was asked for."""
+        self._sign_off()
         stale = set()
         for counter, state in zip(self.counters, answer.states, strict=True):
             if state is None:
@@ -238,6 +210,11 @@ class Call:
             value = int(counter.entry.row[0])
             counter.offset = value + counter.topped - counter.spent - used - apart - counter.hand
 
+    def _sign_off(self) -> None:
+        self.scope.last = self.number
+        if self.tried:  # one that is on its way may arrive as long as it could be sent, and then as it is remembered
+            self.scope.sure = self.sent + 1.5 * REMEMBERED
+
     def undo(self) -> None:
         """The store has not heard of it: all is as if it had not been made."""
         self.epoch = 0
@@ -252,6 +229,7 @@ class Call:
         What it returned or was granted is not used, and what it reported is counted without being taken from what
         is held: the limit may end up short of these units, and is never passed.
         """
+        self._sign_off()
         words = self._leases.page.words
         direct = sum(len(group.waiters) * sum(cost for _, cost in group.claim.firm) for group in self.groups)
         lost = self._asked + direct

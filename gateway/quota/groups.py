@@ -1,4 +1,4 @@
-"""Requests that wait, as calls carry them, and who hears what became of a call."""
+"""Requests that wait, the calls that carry them, and who hears what became of a call."""
 
 from __future__ import annotations
 
@@ -46,3 +46,37 @@ class Keeper(Protocol):
 
     def failed(self, call: Any) -> None:
         """The store cannot do `call`, nor another about the same counters."""
+
+
+class KeptCall:
+    """An Errand about a scope, of which `keeper` hears what became of it."""
+
+    __slots__ = ("_keeper", "epoch", "groups", "number", "scope", "sent", "tried")
+
+    def __init__(self, number: int, scope: Scope, groups: list[Group], sent: float, keeper: Keeper) -> None:
+        self.number = number
+        self.scope = scope
+        self.groups = groups
+        self.sent = sent
+        self.epoch = 0
+        self.tried = False
+        self._keeper = keeper
+
+    def __str__(self) -> str:
+        return repr(self.scope.name)
+
+    def answered(self, answer: Any) -> None:
+        """See Errand."""
+        self._keeper.answered(self, answer)
+
+    def undone(self) -> None:
+        """See Errand."""
+        self._keeper.undone(self)
+
+    def voided(self) -> None:
+        """See Errand."""
+        self._keeper.voided(self)
+
+    def failed(self) -> None:
+        """See Errand."""
+        self._keeper.failed(self)

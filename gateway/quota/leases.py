@@ -6,8 +6,8 @@ from gateway.quota.page import APART, USED, Page
 from gateway.quota.pools.scopes import RENEW, Pool
 from gateway.quota.scopes import NOWHERE, Counter
 
-AHEAD = 0.1  # seconds of a counter's traffic that a lease is for,
-LEAST = 50  # or so many units, if they are used within a second
+AHEAD = 0.15  # seconds of a counter's traffic that a lease is for,
+LEAST = 100  # or so many units, if they are used within a second
 SHORTEST = 0.02  # seconds over which traffic is measured at least
 LOOK = 0.25  # seconds between looks at what is idle
 QUIET = 2  # looks without a use after which units go back

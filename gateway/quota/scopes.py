@@ -168,7 +168,11 @@ def scope_of(part: Claim[Meter]) -> Scope:
 
 
 class Scope:
-    """Whose counters: its meters, who waits, and the call that is under way: there is one at most."""
+    """Whose counters: its meters, who waits, and the call that is under way: there is one at most.
+
+    `last` is the number of the call before, 0 where it need not be remembered; from `sure` on (local time) no copy of
+    a call can be on its way.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -178,9 +182,11 @@ class Scope:
         "call",
         "cells",
         "key",
+        "last",
         "name",
         "refill",
         "resting",
+        "sure",
         "tag",
         "waiting",
     )
@@ -191,6 +197,8 @@ class Scope:
         self.key = keys.calls(prefix, name, process)
         self.waiting: list[Waiter] = []
         self.call: object | None = None
+        self.last = 0
+        self.sure = -inf
         self.cells: dict[Counter, None] = {}  # that have a place in the page
         self.refill = False
         self.resting = False  # asks again a little later

@@ -18,6 +18,7 @@ from gateway.quota.desk import Desk
 from gateway.quota.dispatch import Dispatcher
 from gateway.quota.errands import Errand
 from gateway.quota.fallback import WithoutStore
+from gateway.quota.forget import Forgetting
 from gateway.quota.leases import LOOK, Leases
 from gateway.quota.local.fallback import Fallback
 from gateway.quota.memo import PUBLISH, Memo
@@ -68,6 +69,7 @@ class StoreLedger:
         self._leases = Leases(page or Page(), self._process)
         self._leases.page.sign(self._process)
         self._memo = Memo()
+        self._forgetting = Forgetting()
         self._scopes: WeakValueDictionary[tuple[str, type[Scope]], Scope] = WeakValueDictionary()
         self._known: dict[Scope, None] = {}  # the latest last
         self._ticking: asyncio.Handle | None = None
@@ -205,6 +207,7 @@ class StoreLedger:
         self._memo.forget_ended(self.clock.earliest())
         if not self.down and not self.fenced:
             self._without.tell(self._nodes.send)
+            self._forgetting.tell(self.clock.local(), self._nodes.of, self._nodes.send)
         self._look_on(iter(tuple(self._leases.counters)))
 
     def _look_on(self, counters: Iterator[Counter]) -> None:
@@ -214,6 +217,8 @@ class StoreLedger:
         for seen, counter in enumerate(counters, 1):
             if counter.place != NOWHERE and self._leases.look(counter, local):
                 self._nodes.make_ready(counter.scope)
+            elif not counter.scope.cells:
+                self._forgetting.note(counter.scope, local)
             if seen == SLICE:
                 self._ticking = loop.call_soon(self._look_on, counters)
                 return

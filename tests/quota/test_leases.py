@@ -65,15 +65,15 @@ def test_a_slow_application_leases_nothing(desk: Desk) -> None:
     assert desk.wants(waiting=1) == 0
 
 
-def test_a_lease_is_for_a_tenth_of_a_second_of_traffic(desk: Desk) -> None:
+def test_a_lease_is_for_a_moment_of_traffic(desk: Desk) -> None:
     desk.top_up(200)
     desk.use(200, seconds=0.1)
     assert desk.wants() == pytest.approx(2000 * AHEAD, abs=1)
 
 
-def test_at_least_50_units_are_leased_where_they_are_used_within_a_second(desk: Desk) -> None:
+def test_at_least_100_units_are_leased_where_they_are_used_within_a_second(desk: Desk) -> None:
     desk.top_up(20)
-    desk.use(20, seconds=0.2)  # 100 a second: 10 in a tenth
+    desk.use(20, seconds=0.1)  # 200 a second: 30 in that moment
     assert desk.wants() == LEAST
     desk.top_up(5)
     desk.use(5, seconds=0.5)  # 10 a second
@@ -99,7 +99,7 @@ def test_more_is_due_below_a_quarter_and_only_what_lacks_is_leased(desk: Desk) -
     desk.top_up(100)
     assert desk.counter.low == 25
     desk.use(80, seconds=0.08)
-    assert desk.wants() == pytest.approx(100 - 20, abs=1)
+    assert desk.wants() == pytest.approx(1000 * AHEAD - 20, abs=1)
 
 
 def test_who_has_enough_leases_nothing(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from gateway.quota.groups import Group, Keeper
+from gateway.quota.groups import Group, Keeper, KeptCall
 from gateway.quota.leases import Leases
 from gateway.quota.page import Entry
 from gateway.quota.pools.scopes import LIFE, Pool, PoolScope, Row
@@ -52,10 +52,10 @@ def pools_command(
     return (len(names), *names, *header, *(word for row in rows for word in row))
 
 
-class PoolCall:
+class PoolCall(KeptCall):
     """See Errand. What it tells is what is held in all, so that it matters little if its answer is lost."""
 
-    __slots__ = ("_keeper", "_leases", "_rows", "counters", "epoch", "groups", "number", "scope", "sent", "tried")
+    __slots__ = ("_leases", "_rows", "counters")
     script = POOLS
 
     def __init__(
@@ -69,14 +69,8 @@ class PoolCall:
         keeper: Keeper,
     ) -> None:
         """`late`: the store's time or later. Raises PageFullError."""
-        self.number = number
-        self.scope = scope
-        self.groups = groups
-        self.sent = sent
-        self.epoch = 0
-        self.tried = False
+        super().__init__(number, scope, groups, sent, keeper)
         self._leases = leases
-        self._keeper = keeper
         waiting: dict[Counter, int] = {}
         for claim, counters, waiters, _ in groups:
             for counter, (_, cost) in zip(counters, claim.firm, strict=True):
@@ -86,9 +80,6 @@ class PoolCall:
         asks = bool(waiting or scope.refill)
         scope.refill = False
         self._rows = [self._row(pool, waiting.get(pool, 0), late, asks=asks) for pool in self.counters]
-
-    def __str__(self) -> str:
-        return repr(self.scope.name)
 
     def _row(self, pool: Pool, need: int, late: float, *, asks: bool) -> Row:
         ahead = 0
@@ -111,22 +102,6 @@ class PoolCall:
     def parse(self, answer: bytes) -> PoolAnswer:
         """See Errand."""
         return PoolAnswer.parse(answer)
-
-    def answered(self, answer: PoolAnswer) -> None:
-        """See Errand."""
-        self._keeper.answered(self, answer)
-
-    def undone(self) -> None:
-        """See Errand."""
-        self._keeper.undone(self)
-
-    def voided(self) -> None:
-        """See Errand."""
-        self._keeper.voided(self)
-
-    def failed(self) -> None:
-        """See Errand."""
-        self._keeper.failed(self)
 
     def settle(self, answer: PoolAnswer) -> None:
         """Take in hand what was granted."""
