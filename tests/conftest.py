@@ -1,26 +1,25 @@
-"""How the tests are divided where they run on two cores, as `scripts/test` has all of them do.
+"""How the tests run on two cores, as `scripts/test` has all of them do.
 
-Tests of one file stay together, as they share servers; those at Keycloak share one. A test that is marked `alone`
-measures times or memory: no other one runs meanwhile.
+Tests of one file stay together, as they share servers; those at Keycloak share one. Tests that are marked `alone`
+measure times: they come last, and no other one runs meanwhile.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Generator
-from pathlib import Path
+from typing import Any
 
 import pytest
+from rigs.division import Division, place
 from rigs.turns import Turns
 
 # Each gateway that a test starts is three programs, each of which would compile its 200 files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-TESTS = Path(__file__).parent
-TOGETHER = ("keycloak",)  # folders whose tests share what is too dear to start twice
-ORDER = ("keycloak", "end_to_end", "quota", "proxy", "store")  # the longest first: nobody waits for one that began late
 TURNS = pytest.StashKey[Turns]()
 
 
@@ -29,21 +28,24 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[TURNS] = Turns()
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Division:
+    return Division(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For workers of pytest-xdist: each test's group, in order."""
-    if TURNS not in config.stash:
-        return
-    for item in items:
-        room, *_ = inside = item.path.relative_to(TESTS).parts
-        item.add_marker(pytest.mark.xdist_group(room if room in TOGETHER else "/".join(inside)))
-    items.sort(key=place)
+    if TURNS in config.stash:
+        items.sort(key=lambda item: place(item.nodeid, is_alone(item)))
 
 
-def place(item: pytest.Item) -> int:
-    """Of its room in the order."""
-    room = item.path.relative_to(TESTS).parts[0]
-    return ORDER.index(room) if room in ORDER else len(ORDER)
+def pytest_collection_finish() -> None:
+    """Thousands of tests as objects need not be looked at again by each collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -51,5 +53,5 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Waiting for a turn is not the test's time."""
     if TURNS not in item.config.stash:
         return (yield)
-    with item.config.stash[TURNS].taken(alone=item.get_closest_marker("alone") is not None):
+    with item.config.stash[TURNS].taken(alone=is_alone(item)):
         return (yield)

@@ -106,6 +106,7 @@ async def test_a_stream_that_comes_later_is_found(
         assert [*await read(outbox, 1)] == ["a1"]
 
 
+@pytest.mark.alone
 async def test_a_waiting_reader_hears_at_once(cluster: ClusterRig, place: Topology, make_alert: Make) -> None:
     async with reading(cluster) as outbox:
         await outbox.read(10, 0.3)  # makes the groups

@@ -114,6 +114,7 @@ async def test_a_scope_has_one_call_under_way(server: Server) -> None:
 # --- back ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_idle_units_are_back_within_a_second_and_usable_by_another(server: Server) -> None:
     limit = yearly(500)
     async with gateway(server.url) as busy, gateway(server.url) as other, client(server.url) as redis:
@@ -187,6 +188,7 @@ async def test_a_scope_that_waits_for_others_gives_back_what_it_has(server: Serv
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_windows_that_end_under_load_let_in_their_limit_each(server: Server) -> None:
     limit = Limit(plan="gold", period=Period.SECOND, value=120)
     async with gateway(server.url) as one, gateway(server.url) as two, client(server.url) as redis:

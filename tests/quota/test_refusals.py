@@ -19,6 +19,7 @@ from .conftest import Server
 pytestmark = pytest.mark.redis
 
 
+@pytest.mark.alone
 async def test_while_others_hold_the_rest_a_request_may_come_again(server: Server) -> None:
     limit = yearly(300)
     async with gateway(server.url) as holder, gateway(server.url) as other:
@@ -62,6 +63,7 @@ async def test_a_client_far_over_its_limit_costs_one_call_a_second(server: Serve
         assert ledger.calls - calls <= 4  # the answers, and looks at the store's epoch
 
 
+@pytest.mark.alone
 async def test_a_refusal_is_believed_for_a_second(server: Server) -> None:
     async with gateway(server.url) as ledger, client(server.url) as redis:
         claim = ledger.claim("mobile", (Charge(yearly(1), 1),))

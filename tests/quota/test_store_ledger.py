@@ -119,6 +119,7 @@ async def test_closing_reports_what_is_owed_and_answers_who_waits(server: Server
         assert verdicts(await ask_all([ledger], 1, "other", Charge(yearly(2), 1))) == {"unavailable": 1}
 
 
+@pytest.mark.alone
 async def test_what_is_counted_beside_a_refused_limit_is_reported_within_a_second(server: Server) -> None:
     async with gateway(server.url) as ledger, client(server.url) as redis:
         soft = Charge(yearly(2, over=Over.ALLOW), 1)

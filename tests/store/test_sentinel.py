@@ -52,6 +52,7 @@ async def until_open(link: Link, run: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.alone
 async def test_a_planned_failover_is_followed(watched: SentinelRig, link: Link) -> None:
     assert await link.open(SECONDS) == run_of(watched.primary)
     promoted = watched.fail_over()
@@ -72,6 +73,7 @@ async def test_a_crash_is_followed(watched: SentinelRig, link: Link) -> None:
     former.start()
 
 
+@pytest.mark.alone
 async def test_while_there_is_no_primary_it_is_told_in_time(watched: SentinelRig, link: Link) -> None:
     former = watched.primary
     former.pause()
@@ -84,6 +86,7 @@ async def test_while_there_is_no_primary_it_is_told_in_time(watched: SentinelRig
     assert await link.open(SECONDS) == run_of(promoted)
 
 
+@pytest.mark.alone
 async def test_one_sentinel_that_hangs_delays_nothing(watched: SentinelRig, link: Link) -> None:
     watched.sentinels[0].pause()
     started = time.monotonic()
