@@ -1,7 +1,7 @@
 """The composition root of a worker: the only place where its rooms meet. Run by the supervisor, imported by nobody.
 
-python -m gateway.app CONTROL PAGE SLOT OWN SPARE     (file descriptors, but for its place among the workers; the last
-two are lists of listening sockets', each with the place of its listener: 3:0,4:1)
+python -m gateway.begin gateway.app CONTROL PAGE SLOT OWN SPARE     (file descriptors, but for its place among the
+workers; the last two are lists of listening sockets', each with the place of its listener: 3:0,4:1)
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from contextlib import AsyncExitStack
 from typing import Any
@@ -93,8 +92,8 @@ class Worker:
             access_log = await self._compose(stack)
             for fd, listener in self._own.items():
                 await self._server.listen(socket.socket(fileno=fd), listener)
-            gc.collect()
             gc.freeze()  # what lives from the start is not looked at again
+            gc.enable()
             gc.set_threshold(20_000, 50, 50)  # requests leave no cycles behind; looking for some costs them time
             self._channel.send("ready")
             listening = asyncio.create_task(self._listen())
@@ -283,7 +282,3 @@ class Worker:
             self._fallback.close()
             self._fallback.shares = self._shares(site.config, self._ledger)
         self._bound()
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

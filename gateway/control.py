@@ -12,6 +12,8 @@ import os
 import pickle
 import socket
 import struct
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
 
 from gateway.model import Config
@@ -19,6 +21,7 @@ from gateway.model import Config
 Message = dict[str, Any]
 
 _LENGTH = struct.Struct("!I")
+PIECE = 50  # services, plans or applications
 MAX_LINE = 16 * 1024 * 1024  # metric deltas of very many series
 
 
@@ -50,17 +53,37 @@ def take(fd: int) -> Any:
         return pickle.load(file)  # noqa: S301 - our own program's
 
 
+def pack(config: Config) -> bytes:
+    """For `unpack`, in pieces: at the end of each, Python frees what it needed for it, and nothing else can run."""
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    large = {name: value for name, value in values.items() if isinstance(value, Mapping) and len(value) > PIECE}
+    none: dict[str, Any] = {name: {} for name in large}
+    pieces: list[object] = [replace(config, **none)]
+    for name, value in large.items():
+        rows = list(value.items())
+        pieces += [(name, dict(rows[start : start + PIECE])) for start in range(0, len(rows), PIECE)]
+    return pickle.dumps([pickle.dumps(piece) for piece in pieces])
+
+
+def unpack(data: bytes) -> Config:
+    """What our own supervisor packed."""
+    config, *pieces = map(pickle.loads, pickle.loads(data))  # noqa: S301 - our supervisor's
+    whole: dict[str, Any] = {}
+    for name, part in pieces:
+        whole.setdefault(name, {}).update(part)
+    found: Config = replace(config, **whole)
+    return found
+
+
 def send_config(sock: socket.socket, config: Config) -> None:
     """Hands a worker its configuration."""
-    data = pickle.dumps(config)
+    data = pack(config)
     sock.sendall(_LENGTH.pack(len(data)) + data)
 
 
 def receive_config(sock: socket.socket) -> Config:
     """The worker's end; blocks. Raises EOFError if the parent has gone."""
-    config = pickle.loads(_exactly(sock, _LENGTH.unpack(_exactly(sock, _LENGTH.size))[0]))  # noqa: S301 - our parent's
-    assert isinstance(config, Config)
-    return config
+    return unpack(_exactly(sock, _LENGTH.unpack(_exactly(sock, _LENGTH.size))[0]))
 
 
 def _exactly(sock: socket.socket, size: int) -> bytes:

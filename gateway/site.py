@@ -24,7 +24,7 @@ from gateway.quota.memory import MemoryLedger
 from gateway.quota.reading import StoreReader
 from gateway.quota.refusals import Refusals
 from gateway.quota.suspensions import Suspensions
-from gateway.routing.router import compile_permits, compile_router
+from gateway.routing.router import Router, compile_permits, compile_router
 from gateway.store.replays import Replays
 from gateway.store.shared import Shared
 
@@ -38,6 +38,7 @@ class Site:
 
     config: Config
     passport: Passport
+    router: Router
     gate: Gate
     pools: Mapping[Way, Pool]
     onward: Mapping[Way, Onward]  # what stands before some of them
@@ -90,7 +91,7 @@ def build_site(
         published += sign_on_pages(config, sign_on, passport, router, standings, clock)
     pages = Pages(published, ways=usage_pages(config, usage))
     terms = [Terms(listener) for listener in config.listen]
-    return Site(config, passport, gate, pools, onward(config, passport, keys, pools), pages, terms)
+    return Site(config, passport, router, gate, pools, onward(config, passport, keys, pools), pages, terms)
 
 
 def passport_of(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import pickle
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gateway.control import unpack
 from gateway.gate import Ledger
 from gateway.identity.passport import close_all
 from gateway.identity.provider import Provider
@@ -20,6 +20,7 @@ from gateway.store.shared import Shared
 RETIRE = 15.0  # seconds for requests that wait for a provider which is not used any more
 SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
 SLICE = 20  # pools whose certificates are looked at in one go
+AT_ONCE = 20  # services, rules of services, plans, or applications that are freed in one go
 
 
 class Staging:
@@ -33,10 +34,10 @@ class Staging:
         self._next: Site | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def prepare(self, pickled: bytes) -> None:
+    async def prepare(self, packed: bytes) -> None:
         """Makes a configuration ready. Raises whatever is wrong with it: nothing has changed then."""
         await self._abandon()
-        self._next = site = await self._build(pickled)
+        self._next = site = await self._build(packed)
         await site.passport.start()
         for number, pool in enumerate(site.pools.values()):
             pool.reload_certificates()  # of those that go on
@@ -47,7 +48,7 @@ class Staging:
         """What was made ready is what is served."""
         assert self._next is not None
         old, self.site, self._next = self.site, self._next, None
-        self._start(let_go([old.config, old.passport, old.pools, old.gate]))
+        self._start(let_go([old]))
         if left := old.passport.left(self.site.passport):
             self._start(retire(left))
         return self.site
@@ -74,22 +75,33 @@ class Staging:
         if site is not None:
             await close_all(site.passport.left(self.site.passport))
 
-    async def _build(self, pickled: bytes) -> Site:
+    async def _build(self, packed: bytes) -> Site:
         loop = asyncio.get_running_loop()
 
         def build() -> Site:
-            config = pickle.loads(pickled)  # noqa: S301 - our supervisor's
-            return build_site(config, self._ledger, self._shared, self._refusals, loop, self.site)
+            return build_site(unpack(packed), self._ledger, self._shared, self._refusals, loop, self.site)
 
         with yielding():
             return await loop.run_in_executor(None, build)
 
 
-async def let_go(parts: list[object]) -> None:
-    """One after the other, as freeing so much at once would hold traffic up."""
-    while parts:
+async def let_go(sites: list[Site]) -> None:
+    """Frees what was served piece by piece: all at once would hold traffic up for as long as it takes."""
+    pieces = pieces_of(sites.pop())
+    while pieces:
         await asyncio.sleep(0)
-        parts.pop()
+        del pieces[-AT_ONCE:]
+
+
+def pieces_of(site: Site) -> list[object]:
+    """Nearly all of it: what holds them is freed in no time while they are in this list."""
+    config = site.config
+    of_config = config.services, config.plans, config.applications, config.accounts
+    return [
+        *(piece for mapping in (*of_config, site.pools) for piece in mapping.values()),
+        *site.router.parts(),
+        *site.gate.parts(),
+    ]
 
 
 async def retire(providers: set[Provider]) -> None:

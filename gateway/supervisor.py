@@ -1,66 +1,50 @@
-"""The parent process: sockets, signals, the embedded store, the admin listener, alerts' delivery, and the workers.
+"""The parent process: sockets, signals, the workers, and the order of everything that is not traffic.
 
-The composition root of everything that is not traffic.
-
-    python -m gateway.supervisor CONFIG FOLDER     (a descriptor, and the folder that reloads read again)
+python -m gateway.begin gateway.supervisor CONFIG FOLDER     (a descriptor, and the folder that reloads read again)
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
 import socket
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.admin.alerts import alert_routes
-from gateway.admin.app import admin_app
-from gateway.admin.keys import key_routes
-from gateway.admin.revocations import revocation_routes
-from gateway.admin.serve import serve_admin
-from gateway.admin.sessions import session_routes
-from gateway.admin.suspensions import suspension_routes
 from gateway.control import Message, take_config
-from gateway.model import Alert, Config
-from gateway.process.alerting import Alerting
+from gateway.model import Config
 from gateway.process.background import background
-from gateway.process.crew import Crew, Hooks
-from gateway.process.keys import KeyDesk
+from gateway.process.crew import Crew, Hooks, raise_first
 from gateway.process.listeners import CannotListenError, address_of, bind, open_listeners
-from gateway.process.marks import MarksKeeper
 from gateway.process.reload import Reloaded, Reloader
-from gateway.process.revocations import RevocationDesk
-from gateway.process.sessions import SessionDesk
-from gateway.process.signing import SigningKeeper
-from gateway.process.stores import StoreKeeper
-from gateway.process.suspensions import SuspensionDesk
 from gateway.process.systemd import Notifier, inherited
-from gateway.process.usage import UsageDesk
 from gateway.quota.page import page_file
 from gateway.store import StoreError
-from gateway.store.key_uses import KeyUses, MemoryKeyUses, key_uses
 from gateway.telemetry.log_writer import STDERR, LogWriter
 from gateway.telemetry.logs import log_to
-from gateway.telemetry.registry import Registry
 from gateway.workers import Worker, WorkerError
+
+if TYPE_CHECKING:
+    from gateway.desks import Desks
+    from gateway.process.stores import StoreKeeper
 
 log = logging.getLogger("gateway.supervisor")
 
 STOPPING = 5.0  # seconds beyond the drain until a worker is killed
 
 
-def run(config: Config, folder: Path) -> int:
+def main(config: str, folder: str) -> int:
     """Runs the gateway until SIGTERM or SIGINT; returns the exit code."""
     lines = LogWriter(STDERR)
     log_to(lines.write)
     try:
-        asyncio.run(Supervisor(config, folder).run())
+        asyncio.run(Supervisor(take_config(int(config)), Path(folder)).run())
     except (CannotListenError, StoreError, WorkerError) as error:
         log.error("not started: %s", error)
         return 1
@@ -78,19 +62,13 @@ class Supervisor:
         self._folder = folder
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._registry = Registry()
-        self._alerting = Alerting(self._registry.count_alert, self._registry.count_attempt)
-        self._store = StoreKeeper()
-        self._usage = UsageDesk()
-        self._marks = MarksKeeper(self._broadcast)
-        self._signing = SigningKeeper()
-        self._revocations = RevocationDesk()
-        self._sessions = SessionDesk()
-        self._uses: KeyUses = MemoryKeyUses()
+        self._store: StoreKeeper | None = None
+        self._desks: Desks | None = None
+        self._early: list[tuple[Worker, Message]] = []  # what workers say before there are desks
         self._crew: Crew | None = None
         self._listeners: set[socket.socket] = set()
         self._notifier = Notifier()
-        self._reloader = Reloader(folder, config, self._apply, self._registry.count_reload)
+        self._reloader = Reloader(folder, config, self._apply, self._count_reload)
 
     async def run(self) -> None:
         """Raises CannotListenError, StoreError or WorkerError; what had been started is then stopped."""
@@ -102,6 +80,8 @@ class Supervisor:
         async with AsyncExitStack() as stack:
             await self._start(stack)
             background(stack, self._reload_on(reloads))
+            gc.freeze()  # what lives from the start is not looked at again
+            gc.enable()
             log.info("serving %s on %s, admin on %s", self._folder, self._addresses(), self._config.admin)
             self._notifier.tell("READY=1")
             await self._stop.wait()
@@ -116,25 +96,29 @@ class Supervisor:
         stack.callback(self._close_listeners)
         (admin,) = bind(self._config.admin)
         stack.callback(admin.close)
+        self._crew = crew = Crew(self._config, shares, self._hooks())
+        stack.push_async_callback(crew.stop, 0.0)  # of those that wait for a configuration in vain
+        await crew.begin()  # from here on workers import what they need while we do
+        from gateway.process.stores import StoreKeeper
+
+        self._store = StoreKeeper()
         self._config = await self._store.start(stack, self._config)
-        await self._marks.start(stack, self._config)
-        await self._alerting.start(stack, self._config, self._marks.records)
-        self._usage.start(stack, self._config)
-        suspensions = SuspensionDesk(self._marks.marks, self._usage)
-        self._signing.start(stack, self._config, self._marks.records)
-        more = [*alert_routes(self._alerting.desk), *suspension_routes(suspensions), *self._signing.routes()]
-        more += revocation_routes(self._revocations)
-        self._revocations.start(self._marks.marks, self._config)
-        self._uses = key_uses(self._marks.lines, self._config.store.prefix)
-        more += key_routes(KeyDesk(self._marks.marks, self._uses))
-        self._sessions.start(self._marks.records, self._marks.marks, self._config)
-        more += session_routes(self._sessions)
-        pages = admin_app(self._missing, self._metrics, self.reload, self._usage, more, lambda: self._store.warnings)
-        background(stack, serve_admin(pages, admin))
-        background(stack, self._notifier.keep_alive())
-        self._crew = Crew(self._config, shares, self._hooks())
-        await self._crew.start()
+        both = crew.start(self._config), self._open_desks(stack, admin)
+        raise_first(await asyncio.gather(*both, return_exceptions=True))
         stack.push_async_callback(self._stop_crew)
+
+    async def _open_desks(self, stack: AsyncExitStack, admin: socket.socket) -> None:
+        await asyncio.sleep(0)  # the workers' configurations are on their way
+        from gateway.desks import Desks
+
+        assert self._store is not None
+        desks = Desks(self._store, self._broadcast)
+        await desks.start(stack, self._config)
+        self._desks = desks
+        for worker, message in self._early:
+            desks.hear(worker, message)
+        desks.serve(stack, admin, self._missing, self._metrics, self.reload)
+        background(stack, self._notifier.keep_alive())
 
     def _addresses(self) -> str:
         return ", ".join(dict.fromkeys(str(address_of(sock)) for sock in self._listeners))
@@ -197,11 +181,8 @@ class Supervisor:
         config = replace(config, store=self._config.store)  # the same, with the embedded one's URL
         await self._crew.reload(config)
         self._config = config
-        self._alerting.take(config)
-        self._usage.take(config)
-        self._signing.take(config)
-        self._revocations.take(config)
-        self._sessions.take(config)
+        assert self._desks is not None
+        self._desks.take(config)
 
     # --- the admin listener
 
@@ -215,35 +196,38 @@ class Supervisor:
         if len(told) < (self._config.workers + 1) // 2:
             return [f"workers: {len(told)} of {self._config.workers} serve"]
         problems = list(dict.fromkeys(problem for answer in told for problem in answer["problems"]))
-        return problems if self._store.problem is None else [*problems, self._store.problem]
+        store = None if self._store is None else self._store.problem
+        return problems if store is None else [*problems, store]
 
     async def _metrics(self, accept: str) -> tuple[bytes, str]:
-        if self._crew is not None:
-            await self._crew.ask()
-        self._registry.backlog = self._alerting.backlog()
-        return self._registry.render(accept)
+        assert self._crew is not None and self._desks is not None
+        await self._crew.ask()
+        return self._desks.metrics(accept)
+
+    def _count_reload(self, outcome: str) -> None:
+        if self._desks is not None:
+            self._desks.registry.count_reload(outcome)
 
     # --- the workers
 
     def _hooks(self) -> Hooks:
-        def ended(worker: Worker, replaced: bool) -> None:
-            self._registry.worker_gone(str(worker.slot), restarted=replaced)
-
-        return Hooks(page=page_file, hear=self._hear, ended=ended, settle=self._store.settle)
+        return Hooks(page=page_file, hear=self._hear, ended=self._ended, settle=self._settle)
 
     def _hear(self, worker: Worker, message: Message) -> None:
-        """What a worker says by itself."""
-        match message["kind"]:
-            case "metrics":
-                self._registry.apply(str(worker.slot), message["delta"])
-            case "alert":
-                self._alerting.push(Alert(**message["alert"]))
-            case "refused":
-                self._alerting.refused(message["counts"])
-            case "mark":
-                self._marks.hear(message["row"])
-            case "used" if isinstance(self._uses, MemoryKeyUses):
-                self._uses.hear(message["uses"])
+        if self._desks is None:
+            self._early.append((worker, message))
+        else:
+            self._desks.hear(worker, message)
+
+    def _ended(self, worker: Worker, replaced: bool) -> None:
+        if self._desks is not None:
+            self._desks.registry.worker_gone(str(worker.slot), restarted=replaced)
+
+    async def _settle(self, worker: Worker) -> None:
+        if self._store is None:
+            os.close(worker.page)  # of one that has begun nothing
+        else:
+            await self._store.settle(worker)
 
     def _broadcast(self, row: list[Any]) -> None:
         """A mark that was set here, with `store: memory`."""
@@ -258,7 +242,3 @@ def has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-if __name__ == "__main__":
-    sys.exit(run(take_config(int(sys.argv[1])), Path(sys.argv[2])))

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.control import Channel, Message, send_config
+from gateway.control import Channel, Message, pack, send_config
 from gateway.model import Config
 
 READY = 30.0  # seconds to start
@@ -52,6 +51,7 @@ class Worker:
         self._spare = spare
         self._on_message = on_message
         self._process: asyncio.subprocess.Process | None = None
+        self._ours: socket.socket | None = None
         self._channel: Channel | None = None
         self._listening: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -67,24 +67,35 @@ class Worker:
         return None if self._process is None else self._process.pid
 
     @property
+    def was_started(self) -> bool:
+        """Whether it has had its configuration."""
+        return self._channel is not None
+
+    @property
     def serves(self) -> bool:
         """Whether it has started, and its end of the channel is open."""
         return self._ready.is_set() and not self._gone
 
-    async def start(self) -> None:
-        """Returns when it serves; raises WorkerError if it does not in time."""
-        ours, theirs = socket.socketpair()
+    async def begin(self) -> None:
+        """Its process starts, and waits for the configuration once it is ready for one."""
+        self._ours, theirs = socket.socketpair()
         with theirs:
             self._process = await self._spawn(theirs.fileno())
-        await asyncio.get_running_loop().run_in_executor(None, send_config, ours, self.config)
-        self._channel = await Channel.open(ours)
+
+    async def start(self) -> None:
+        """Returns when it serves; raises WorkerError if it does not in time."""
+        if self._process is None:
+            await self.begin()
+        assert self._ours is not None
+        await asyncio.get_running_loop().run_in_executor(None, send_config, self._ours, self.config)
+        self._channel = await Channel.open(self._ours)
         self._listening = asyncio.create_task(self._listen(self._channel))
         await self._wait_until_ready()
 
     async def _spawn(self, control: int) -> asyncio.subprocess.Process:
         arguments = control, self.page, self.slot, pairs(self._own), pairs(self._spare)
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.app"),
+            *(sys.executable, "-m", "gateway.begin", "gateway.app"),
             *map(str, arguments),
             pass_fds=(control, self.page, *self._own, *self._spare),
             stdin=subprocess.DEVNULL,
@@ -143,7 +154,7 @@ class Worker:
 
     async def prepare(self, config: Config) -> None:
         """Has it made ready aside. Raises WorkerError, and nothing has changed."""
-        told = await self.ask("prepare", BUILD, pickle.dumps(config))
+        told = await self.ask("prepare", BUILD, pack(config))
         problem = "no answer" if told is None else told["problem"]
         if problem:
             raise WorkerError(f"{self!r}: {problem}")
@@ -167,6 +178,8 @@ class Worker:
 
     async def stop(self, seconds: float) -> int:
         """Drains it; kills it if that takes longer than `seconds`. Its exit code."""
+        if self._ours is not None and self._channel is None:
+            self._ours.close()
         if self._process is None:
             return 0
         self.signal(signal.SIGTERM)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
@@ -24,7 +22,6 @@ from gateway.cli import (
     usage_cost,
     version,
 )
-from gateway.cli.output import tell
 
 
 def options(
@@ -62,23 +59,3 @@ def command() -> typer.Typer:
     app.add_typer(sessions.app, name="sessions")
     app.command(epilog="Example:  gateway version -o json")(version.version)
     return app
-
-
-def open_standard_streams() -> None:
-    """A closed standard stream's number would go to the next socket, and lines that are printed with it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free number
-
-
-def main() -> None:
-    """Run the command with the process's arguments, and exit with its code."""
-    open_standard_streams()
-    try:
-        command()(prog_name="gateway")
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        tell(f"gateway: {place}{error.strerror or error}")
-        sys.exit(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gateway.cli.plans import Folder, read
+from gateway.cli.plans import Folder
+from gateway.cli.serve import serve
 
 
 def run(folder: Folder) -> None:
@@ -17,11 +16,7 @@ def run(folder: Folder) -> None:
 
     Where the plans have problems, each is shown on stderr and nothing is started.
     """
-    config = read(folder)
-    from gateway.control import leave_config
-
-    # A program of its own, under the same process id: what read the files (YAML, models) would stay in memory for ever.
-    os.execv(sys.executable, [sys.executable, "-m", "gateway.supervisor", str(leave_config(config)), str(folder)])  # noqa: S606 - ourselves
+    serve(folder)
 
 
 def dev(

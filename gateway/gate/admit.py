@@ -80,6 +80,10 @@ class Gate:
         if resumed:
             self._resumed[scope] = self._clock()
 
+    def parts(self) -> list[Subscription]:
+        """Of what is remembered, all that takes time to free."""
+        return list(self._memo.values())
+
     def route(self, ask: Ask) -> Route:
         """The hall: which service, and what the request uses; raises NotFound."""
         return self._router.route(ask.method, ask.host, ask.path, ask.query)

@@ -21,6 +21,7 @@ log = logging.getLogger("gateway.supervisor")
 RESTART = 0.1  # seconds before a worker that ended is replaced; doubles, where it keeps ending, up to
 RESTART_MOST = 10.0
 STEADY = 30.0  # seconds after which a worker counts as well started
+PROCESSORS = os.cpu_count() or 1
 LOOK = 5.0  # seconds between looks whether the workers still speak, which they do every second
 SILENT = 20.0  # seconds of silence after which one is asked
 PATIENCE = 10.0  # seconds that it then has
@@ -47,14 +48,20 @@ class Crew:
         self._hooks = hooks
         self._workers: dict[int, Worker] = {}
         self._changing = asyncio.Lock()
-        self._starting = asyncio.Semaphore(os.cpu_count() or 1)  # more at once are not ready sooner
+        self._starting = asyncio.Semaphore(PROCESSORS)  # more at once are not ready sooner
         self._keeping: asyncio.Task[None] | None = None
         self._settling: set[asyncio.Task[None]] = set()
 
     # --- life
 
-    async def start(self) -> None:
+    async def begin(self) -> None:
+        """The first workers' processes start, and import what they need before there is a configuration for them."""
+        for slot in range(min(len(self._shares), PROCESSORS)):
+            await self._worker(slot).begin()
+
+    async def start(self, config: Config | None = None) -> None:
         """All workers serve. Raises WorkerError where one does not; then all have ended."""
+        self._config = config or self._config
         results = await asyncio.gather(*map(self._start, range(len(self._shares))), return_exceptions=True)
         for error in results:
             if isinstance(error, BaseException):
@@ -68,17 +75,23 @@ class Crew:
         return self._keeping is not None
 
     async def _start(self, slot: int) -> None:
-        own = self._shares[slot]
-        spare = {sock for share in self._shares for sock in share}.difference(own)
         async with self._starting:
-            worker = Worker(slot, self._config, self._hooks.page(), numbers(own), numbers(spare), self._hooks.hear)
-            self._workers[slot] = worker
+            begun = self._workers.get(slot)
+            worker = self._worker(slot) if begun is None or begun.over else begun
+            worker.config = self._config
             try:
                 await worker.start()
                 await self._catch_up(worker)
             except (WorkerError, OSError) as error:
                 await self._end(worker, 0.0)
                 raise WorkerError(str(error)) from error
+
+    def _worker(self, slot: int) -> Worker:
+        own = self._shares[slot]
+        spare = {sock for share in self._shares for sock in share}.difference(own)
+        worker = Worker(slot, self._config, self._hooks.page(), numbers(own), numbers(spare), self._hooks.hear)
+        self._workers[slot] = worker
+        return worker
 
     async def _catch_up(self, worker: Worker) -> None:
         """The configuration may have changed while it started."""
@@ -166,7 +179,7 @@ class Crew:
 
     async def _end(self, worker: Worker, seconds: float) -> None:
         code = await worker.stop(seconds)
-        if code and not worker.over:
+        if code and not worker.over and worker.was_started:
             log.error("%r ended with code %s", worker, code)
         self._gone(worker, replaced=False)
 

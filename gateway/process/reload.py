@@ -111,7 +111,7 @@ async def read(folder: Path) -> Config | list[Problem] | str:
     """What the files in a folder say, their problems, or why they could not be read at all."""
     fd = os.memfd_create("config")
     reading = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway.process.reader", str(folder), str(fd)),
+        *(sys.executable, "-m", "gateway.begin", "gateway.process.reader", str(folder), str(fd)),
         pass_fds=(fd,),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.identity.outward.board import Board, Records
 from gateway.model import Config
-from gateway.outward import CACHED, board, signing_keys
 from gateway.process.background import background
 
+if TYPE_CHECKING:
+    from gateway.identity.outward.board import Board, Records
+
+CACHED = {"Cache-Control": "public, max-age=300"}
 EVERY = 60.0  # seconds
 
 log = logging.getLogger("gateway.supervisor")
@@ -35,9 +38,8 @@ class SigningKeeper:
 
     def take(self, config: Config) -> None:
         """The configuration that holds from now on."""
-        keys = signing_keys(config)
         assert self._records is not None
-        self._board = None if keys is None else board(config, keys, self._records)
+        self._board = None if config.identity_tokens is None else _board(config, self._records)
 
     def routes(self) -> list[Route]:
         """`/jwks` on the admin listener."""
@@ -52,3 +54,10 @@ class SigningKeeper:
             if self._board is not None:
                 await self._board.tell()
             await asyncio.sleep(EVERY)
+
+
+def _board(config: Config, records: Records) -> Board | None:
+    from gateway.outward import board, signing_keys  # for some 20 MB and 0.1 s, which most do without
+
+    keys = signing_keys(config)
+    return None if keys is None else board(config, keys, records)

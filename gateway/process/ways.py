@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import httpx2
 
 from gateway.alerts.channels import Channel, LogChannel
-from gateway.alerts.mail import EmailChannel
 from gateway.alerts.notify import NotifyChannel
 from gateway.alerts.post import AlertmanagerChannel, WebhookChannel
 from gateway.alerts.records import whose
@@ -72,6 +71,8 @@ class Ways:
             case Alertmanager(url=url, token=token):
                 return AlertmanagerChannel(name, url, token, self._http)
             case Email() as email:
+                from gateway.alerts.mail import EmailChannel  # for a library that most do without
+
                 return EmailChannel(name, email, to)
             case Notify(url=url):
                 return NotifyChannel(name, url)

@@ -28,6 +28,10 @@ class Prefixes(Generic[T]):
             self._shorter.append(enclosing[-1])
             enclosing.append(place)
 
+    def values(self) -> list[T]:
+        """All of them."""
+        return [value for value in self._values if value is not None]
+
     def longest(self, path: bytes) -> T | None:
         """The value of the longest key, or None."""
         keys = self._keys

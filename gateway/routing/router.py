@@ -41,6 +41,10 @@ class Router:
         }
         self._wildcards = any(host.startswith("*.") for host in by_host)
 
+    def parts(self) -> list[ServiceRules]:
+        """All that takes time to free."""
+        return [rules for prefixes in self._exact.values() for rules in prefixes.values()]
+
     def route(self, method: bytes, host: bytes, path: bytes, query: bytes) -> Route:
         """The service and usage; raises NotFound (no_service, no_rule), or BadRequest for an ambiguous path.
 

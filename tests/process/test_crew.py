@@ -67,7 +67,9 @@ class Crowd:
 
 
 @contextlib.asynccontextmanager
-async def crowd_of(workers: int, config: Config = CONFIG) -> AsyncIterator[Crowd]:
+async def crowd_of(
+    workers: int, config: Config = CONFIG, *, begun: bool = False, later: Config | None = None, in_vain: bool = False
+) -> AsyncIterator[Crowd]:
     crowd = Crowd()
 
     def hear(_: Worker, message: Message) -> None:
@@ -80,7 +82,11 @@ async def crowd_of(workers: int, config: Config = CONFIG) -> AsyncIterator[Crowd
     crowd.address = address_of(shares[0][0])
     crowd.crew = Crew(config, shares, Hooks(page=page_file, hear=hear, ended=ended, settle=crowd.settle))
     try:
-        await crowd.crew.start()
+        if begun:
+            await crowd.crew.begin()
+        if in_vain:
+            raise KeyboardInterrupt
+        await crowd.crew.start(later)
         yield crowd
     finally:
         await crowd.crew.stop(10)
@@ -95,6 +101,20 @@ async def test_all_serve_and_each_end_is_told_and_settled() -> None:
         assert {message["kind"] for message in crowd.heard} == {"metrics"}
     assert sorted(crowd.ended) == [(0, False), (1, False)]
     assert {worker.slot for worker in crowd.settled} == {0, 1}
+
+
+async def test_processes_may_begin_before_there_is_a_configuration_for_them() -> None:
+    async with crowd_of(2, begun=True, later=serving("orders")) as crowd:
+        assert await crowd.statuses("/orders") == {401}
+    assert {worker.slot for worker in crowd.settled} == {0, 1}
+
+
+async def test_processes_that_began_in_vain_end(caplog: pytest.LogCaptureFixture) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        async with crowd_of(2, begun=True, in_vain=True):
+            raise AssertionError
+    assert [child for child in psutil.Process().children() if "gateway.app" in child.cmdline()] == []
+    assert caplog.messages == []
 
 
 async def test_where_one_does_not_start_none_stays(tmp_path: Path) -> None:
