@@ -57,7 +57,7 @@ async def client(shelf: Shelf) -> AsyncIterator[httpx2.AsyncClient]:
     sock = socket.create_server(("127.0.0.1", 0))
     task = asyncio.create_task(serve_admin(Starlette(routes=alert_routes(desk)), sock))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
         yield client
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

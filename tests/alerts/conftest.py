@@ -22,6 +22,7 @@ import uvicorn
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from rigs.waiting import PATIENCE
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -97,7 +98,7 @@ class Hook:
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in self.received]
 
-    async def wait_for(self, count: int, seconds: float = 5) -> None:
+    async def wait_for(self, count: int, seconds: float = PATIENCE) -> None:
         """Until so many requests have come."""
         async with asyncio.timeout(seconds):
             while len(self.received) < count:

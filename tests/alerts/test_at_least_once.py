@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 from redis.asyncio import Redis
+from rigs.waiting import PATIENCE
 
 from gateway.alerts.book import Book
 from gateway.alerts.delivery import Deliverer
@@ -56,9 +57,11 @@ async def quick(seconds: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def gateway(redis: Redis, consumer: str, hook: Any, client: httpx2.AsyncClient) -> AsyncIterator[None]:
-    """A gateway that delivers until the block ends."""
-    outbox = StoreOutbox(redis, "gw", consumer, claim_after=0.2, sleep=quick)
+async def gateway(
+    redis: Redis, consumer: str, hook: Any, client: httpx2.AsyncClient, claim_after: float = 0.2
+) -> AsyncIterator[None]:
+    """A gateway that delivers until the block ends; `claim_after`: seconds until it takes what another one has."""
+    outbox = StoreOutbox(redis, "gw", consumer, claim_after=claim_after, sleep=quick)
     ops = WebhookChannel("ops", hook.url, SECRET, client)
     book = Book(MemoryShelf(), clock=lambda: 0.0, sleep=quick)
     deliverer = Deliverer(outbox, lambda _: [Way(ops)], book, LOG, lambda _: None, clock=lambda: 0.0, sleep=quick)
@@ -77,14 +80,14 @@ async def raise_alert(redis: Redis, alert: Alert) -> None:
 
 async def emptied(redis: Redis) -> None:
     """Until all is delivered and nothing is left in the store."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await redis.xlen(KEY) or (await redis.xpending(KEY, GROUP))["pending"]:
             await asyncio.sleep(0.005)
 
 
 async def all_read(redis: Redis, count: int) -> None:
     """Until gateways have taken so many entries."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (groups := await redis.xinfo_groups(KEY)) or groups[0]["entries-read"] != count:
             await asyncio.sleep(0.001)
 
@@ -149,8 +152,8 @@ async def test_two_gateways_deliver_each_alert_once(
     names = [f"a{number}" for number in range(40)]
     async with (
         store.client() as redis,
-        gateway(redis, "first", hook, client),
-        gateway(redis, "second", hook, client),
+        gateway(redis, "first", hook, client, PATIENCE),
+        gateway(redis, "second", hook, client, PATIENCE),
     ):
         for name in names:
             await raise_alert(redis, make_alert(name))

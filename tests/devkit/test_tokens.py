@@ -64,7 +64,7 @@ async def passport(provider: Provider) -> AsyncIterator[Passport]:
 async def post(
     provider: Provider, path: str, client: Client, headers: dict[str, str] | None = None, **form: str
 ) -> Any:
-    async with httpx2.AsyncClient(base_url=provider.issuer + ENDPOINTS, trust_env=False) as http:
+    async with httpx2.AsyncClient(base_url=provider.issuer + ENDPOINTS, trust_env=False, verify=False) as http:
         return await http.post(path, auth=(client.id, client.secret), data=form, headers=headers or {})
 
 

@@ -73,6 +73,7 @@ async def test_the_memory_store_has_nothing_to_change(stage: Stage, tmp_path: Pa
             assert "with `store: memory` usage is in the worker alone" in refused.stderr
 
 
+@pytest.mark.alone
 async def test_top_shows_who_uses_most_and_what_is_refused(stage: Stage, tmp_path: Path) -> None:
     async with stage.gateway(tmp_path, ORDERS, PLANS, STORE="embedded") as gateway:
         looking = asyncio.create_task(

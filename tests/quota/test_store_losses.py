@@ -84,6 +84,7 @@ async def test_a_store_that_may_be_new_lets_nobody_in_for_a_moment(forgetful: Se
         assert time.monotonic() - began < FENCE + 1
 
 
+@pytest.mark.alone
 async def test_what_one_process_remembers_counts_for_all(forgetful: Server, three: list[StoreLedger]) -> None:
     claim = three[0].claim("mobile", (Charge(LIMIT, 100),))
     assert [(await ask(three[0], claim)).verdict for _ in range(20)] == ["granted"] * 20
@@ -92,6 +93,7 @@ async def test_what_one_process_remembers_counts_for_all(forgetful: Server, thre
     assert 2_000 + await all_of(three[1], LIMIT) == 3_000
 
 
+@pytest.mark.alone
 async def test_who_holds_units_goes_on_with_them(forgetful: Server, three: list[StoreLedger]) -> None:
     async with Load(three[:1], Charge(LIMIT, 1), rate=1_000) as load:
         await asyncio.sleep(0.4)
@@ -190,6 +192,7 @@ async def test_what_is_given_up_is_told_at_its_most(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("loss", ["kill", "flush"])
 async def test_a_store_that_forgets_twice_under_load(
     forgetful: Server, three: list[StoreLedger], loss: str, caplog: pytest.LogCaptureFixture

@@ -53,8 +53,8 @@ class Gateway:
         self._terminal: int | None = None
         self._process: Process | None = None
         self._seen: set[psutil.Process] = set()
-        self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, timeout=30)
-        self._admin = httpx2.AsyncClient(base_url=f"http://{self.admin}", trust_env=False, timeout=5)
+        self._http = httpx2.AsyncClient(base_url=self.url, trust_env=False, verify=False, timeout=30)
+        self._admin = httpx2.AsyncClient(base_url=f"http://{self.admin}", trust_env=False, verify=False, timeout=5)
         self.configure(*files)
 
     def configure(self, *files: str) -> None:

@@ -55,7 +55,7 @@ async def test_an_answer_that_is_not_the_one_asked_for(case: callbacks.Case, tmp
         mine = {name: value for name, value in browser.cookies().items() if name.startswith("plangate")}
         sent = case.change(callbacks.Sent(query, mine, elsewhere))
         cookie = "; ".join(f"{name}={value}" for name, value in sent.cookies.items())
-        async with httpx2.AsyncClient(base_url=web.origin, trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=web.origin, trust_env=False, verify=False) as http:
             headers = {**NAVIGATION, "cookie": cookie}
             answer = await http.get(f"{sent.path}?{urlencode(sent.query)}", headers=headers)
         assert answer.status_code in (400, 403, 503), answer.text
@@ -200,7 +200,7 @@ async def test_a_cookie_that_is_no_sessions(name: str, web: Stage) -> None:
         good = browser.session
         other = ("A" if good[0] != "A" else "B") + good[1:]
         cookie = COOKIES[name].replace("@short", good[:-1]).replace("@changed", other).replace("@", good)
-        async with httpx2.AsyncClient(base_url=web.origin, trust_env=False) as http:
+        async with httpx2.AsyncClient(base_url=web.origin, trust_env=False, verify=False) as http:
             program = await http.get("/web/page", headers={"cookie": cookie})
             person = await http.get("/web/page", headers={"cookie": cookie, **NAVIGATION})
         ambiguous = name in ("twice", "and another")
