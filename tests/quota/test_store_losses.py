@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 from rigs.faults import FaultyProxy
-from rigs.ledgers import FENCE, Load, all_of, ask, client, gateway, units, until_granted, verdicts, yearly
+from rigs.ledgers import FENCE, Load, all_of, ask, client, gateway, given_up, units, until_granted, verdicts, yearly
 from rigs.stores import Server, binary_of
 from rigs.waiting import until
 
@@ -48,12 +47,6 @@ async def three(forgetful: Server) -> AsyncIterator[list[StoreLedger]]:
     async with AsyncExitStack() as stack:
         gateways = [gateway(forgetful.url, **LOSING, timeout=0.1) for _ in range(3)]
         yield [await stack.enter_async_context(made) for made in gateways]
-
-
-def given_up(caplog: pytest.LogCaptureFixture) -> int:
-    """Units that the ledgers said may stay held for nobody."""
-    said = re.findall(r"(\d+) units of 'mobile' may stay held", caplog.text)
-    return sum(int(units) for units in said)
 
 
 async def until_open(ledgers: list[StoreLedger]) -> None:
@@ -183,7 +176,7 @@ async def test_what_is_given_up_is_told_at_its_most(
         await until(lambda: not (other.fenced or unheard.fenced or unheard.down))
         granted = load.granted + 1 + await all_of(other, LIMIT, seconds=2)
         granted += await all_of(unheard, LIMIT, seconds=2)
-        told = given_up(caplog)
+        told = given_up(caplog.text)
         print(f"\n{granted} of 3000 admitted, {held} were held, {told} units given up")
         assert 3_000 - told <= granted < 3_000
 
@@ -215,7 +208,7 @@ async def test_a_store_that_forgets_twice_under_load(
     granted = load.granted
     for ledger in three:
         granted += await all_of(ledger, LIMIT, seconds=3)
-    lost = given_up(caplog)
+    lost = given_up(caplog.text)
     print(f"\n{loss}: {granted} of 3000 admitted, {lost} units given up, longest wait {load.longest * 1000:.0f} ms")
     assert 3_000 - lost <= granted <= 3_000
     assert load.longest < 0.1 + 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -75,6 +76,11 @@ async def units(redis: Redis, scope: str = "mobile", metric: str = "hits") -> tu
         counted = (await redis.get(key)).split()
         spent, held = spent + int(counted[0]), held + int(counted[1])
     return spent, held
+
+
+def given_up(log: str, scope: str = "mobile") -> int:
+    """Units that the ledgers said may stay held for nobody."""
+    return sum(int(said) for said in re.findall(rf"(\d+) units of '{scope}' may stay held", log))
 
 
 class Load:
