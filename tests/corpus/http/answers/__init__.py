@@ -1,5 +1,7 @@
 """What services answer."""
 
-from corpus.http.answers import framing, heads
+from corpus.http.answers import framing, heads, late
 
-CASES = {f"{room.__name__.rpartition('.')[2]}: {case.name}": case for room in (framing, heads) for case in room.CASES}
+CASES = {
+    f"{room.__name__.rpartition('.')[2]}: {case.name}": case for room in (framing, heads, late) for case in room.CASES
+}
