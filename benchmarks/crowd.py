@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rig.material import render
 from rig.paced import Latencies, paced
-from rig.processes import GATEWAY_CORE, REST_CORE, free_port, memory, prefer, running, tree
+from rig.processes import GATEWAY_CORE, REST_CORE, free_port, memory, prefer, raise_files, running, tree
 from rig.rogues import head
 from rig.rounds import Stage, ready, stage
 
@@ -44,6 +44,8 @@ def main() -> int:
     }
     crowds["all of them"] = [rogue for some in crowds.values() for rogue in some]
     failed = 0
+    if (files := raise_files(4 * options.count)) < 3 * options.count:
+        print(f"{files} files may be open: too few for {options.count} clients; see ulimit -n", file=sys.stderr)
     prefer(os.getpid())
     with stage() as behind, _gateway(behind) as (process, port):
         print(f"{'beside':14}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}{'worst':>9}{'failed':>8}{'MB':>8}{'files':>8}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,16 @@ GATEWAY_CORE, REST_CORE = 0, 1
 Child = subprocess.Popen[bytes]
 priority = -10  # nice value of sessions that are measured (sched(7), autogroup)
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+
+
+def raise_files(wanted: int) -> int:
+    """The files that this process and its children may open: what is wanted as root, else what the system lets us."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for most in (wanted, hard):
+        with contextlib.suppress(ValueError, PermissionError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, max(most, hard)))
+            return most
+    return hard
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rig.contestants import BASE
 from rig.options import Options, rounds, say
-from rig.processes import cpu, memory, tree
+from rig.processes import cpu, memory, raise_files, tree
 from rig.rounds import Row, Served, Stage, loaded, serving
 from rig.tables import Table, medians, number
 
@@ -30,7 +30,7 @@ REST = 3.0  # seconds of doing nothing
 
 def measure(stage: Stage, options: Options) -> Iterator[Table]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = min(COUNT, _raised() // 2 - 500)  # plangate keeps one for an upstream with each
+    count = min(COUNT, raise_files(4 * COUNT) // 2 - 500)  # plangate keeps one for an upstream with each
     results: dict[str, list[Row]] = {}
     for one in rounds(options, list(options.those(*WHO))):
         with serving(one, stage) as served:
@@ -52,16 +52,6 @@ def measure(stage: Stage, options: Options) -> Iterator[Table]:
     yield Table("idle", head, rows)
     resource.setrlimit(resource.RLIMIT_NOFILE, before)
     yield _workers(stage, options)
-
-
-def _raised() -> int:
-    """The files that a process may open: as many as root can have, else what the system lets us."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    for most in (4 * COUNT, hard):
-        with contextlib.suppress(ValueError, PermissionError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-            return most
-    return hard
 
 
 def _idle(served: Served, stage: Stage, count: int, seconds: int) -> Row:
