@@ -44,6 +44,7 @@ class Site:
     onward: Mapping[Way, Onward]  # what stands before some of them
     pages: Pages  # of the gateway's own
     terms: Sequence[Terms]  # of the listeners
+    sign_on: SignOn | None  # to be closed; None: nobody signs in
 
 
 def build_site(
@@ -91,7 +92,7 @@ def build_site(
         published += sign_on_pages(config, sign_on, passport, router, standings, clock)
     pages = Pages(published, ways=usage_pages(config, usage))
     terms = [Terms(listener) for listener in config.listen]
-    return Site(config, passport, router, gate, pools, onward(config, passport, keys, pools), pages, terms)
+    return Site(config, passport, router, gate, pools, onward(config, passport, keys, pools), pages, terms, sign_on)
 
 
 def passport_of(

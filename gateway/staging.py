@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.control import unpack
 from gateway.gate import Ledger
@@ -16,6 +16,9 @@ from gateway.identity.provider import Provider
 from gateway.quota.refusals import Refusals
 from gateway.site import Site, build_site
 from gateway.store.shared import Shared
+
+if TYPE_CHECKING:
+    from gateway.sign_on import SignOn  # its libraries are for those who have people sign in
 
 RETIRE = 15.0  # seconds for requests that wait for a provider which is not used any more
 SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
@@ -48,9 +51,10 @@ class Staging:
         """What was made ready is what is served."""
         assert self._next is not None
         old, self.site, self._next = self.site, self._next, None
+        left, sign_on = old.passport.left(self.site.passport), old.sign_on
         self._start(let_go([old]))
-        if left := old.passport.left(self.site.passport):
-            self._start(retire(left))
+        if left or sign_on is not None:
+            self._start(retire(left, sign_on))
         return self.site
 
     def take_key_uses(self) -> dict[str, float]:
@@ -69,11 +73,13 @@ class Staging:
         await asyncio.gather(*self._retiring, return_exceptions=True)
         await self._abandon()
         await self.site.passport.close()
+        await end_sign_on(self.site.sign_on)
 
     async def _abandon(self) -> None:
         site, self._next = self._next, None
         if site is not None:
             await close_all(site.passport.left(self.site.passport))
+            await end_sign_on(site.sign_on)
 
     async def _build(self, packed: bytes) -> Site:
         loop = asyncio.get_running_loop()
@@ -104,12 +110,18 @@ def pieces_of(site: Site) -> list[object]:
     ]
 
 
-async def retire(providers: set[Provider]) -> None:
+async def retire(providers: set[Provider], sign_on: SignOn | None) -> None:
     """Closes them once nobody can be waiting for them."""
     try:
         await asyncio.sleep(RETIRE)
     finally:
         await close_all(providers)
+        await end_sign_on(sign_on)
+
+
+async def end_sign_on(sign_on: SignOn | None) -> None:
+    if sign_on is not None:
+        await sign_on.app.close()
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class SignOnApp:
         self._desk = desk
         self._sessions = sessions
         self._look = look
-        self._offers: Offers = lambda _host, _target: tuple(self.ways)
+        self._offers: Offers = _nowhere
         self._policy = ""
         self._router = Router()
 
@@ -63,6 +63,14 @@ class SignOnApp:
                 place = f"{PREFIX}/{way.name}{route.path}"
                 routes.append(Route(place, route.endpoint, methods=list(route.methods or ())))
         self._router = Router(routes, default=_nothing)
+
+    async def close(self) -> None:
+        """Nobody comes any more. Nothing is left that only a look for garbage would find."""
+        for way in self.ways.values():
+            await way.close()
+        self.ways.clear()
+        self._router.routes.clear()
+        self._offers = _nowhere
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         async def guarded(event: Event) -> None:
@@ -198,6 +206,10 @@ def better_of(asked: dict[str, str]) -> Better:
     if not all(_word(word) for word in acr) or (age is not None and not _seconds(age)):
         raise BadSignOn("request_malformed", "The address asks for a sign-in that there is not.")
     return Better(acr, None if age is None else int(age))
+
+
+def _nowhere(_host: str, _target: str) -> tuple[str, ...]:
+    return ()
 
 
 async def _nothing(_scope: Event, _receive: Receive, _send: Send) -> None:

@@ -176,11 +176,15 @@ class Browser:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, plans: str = PLANS, lifespan: int = 300, listener: Listener | None = None
+    folder: Path,
+    plans: str = PLANS,
+    lifespan: int = 300,
+    listener: Listener | None = None,
+    now: float = 1_800_000_000.0,
 ) -> AsyncIterator[Stage]:
     """`listener` is how clients are taken; its address is not looked at."""
     async with AsyncExitStack() as stack:
-        clock = Clock(1_800_000_000.0)
+        clock = Clock(now)
         sock, gate = listening(), socket.create_server(("127.0.0.1", 0))
         origin = origin_of(gate, listener)
         issuer = f"http://127.0.0.1:{port_of(sock)}/realms/demo"

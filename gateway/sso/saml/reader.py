@@ -22,10 +22,11 @@ class Reader:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "saml")
         self._under_way = 0
+        self._closed = False
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What the work returns or raises. Raises Unavailable where too much is under way."""
-        if self._under_way >= MOST:
+        """What the work returns or raises. Raises Unavailable where too much is under way, or it is closed."""
+        if self._under_way >= MOST or self._closed:
             raise Unavailable("too many people sign in at once", code="sign_in_busy", retry_after=RETRY_AFTER)
         self._under_way += 1
         try:
@@ -34,4 +35,6 @@ class Reader:
             self._under_way -= 1
 
     def close(self) -> None:
+        """Its threads end; whoever comes all the same is told to come again, to the one that is used now."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
