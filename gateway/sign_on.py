@@ -38,6 +38,10 @@ class SignOn:
     desk: Desk
     app: SignOnApp
 
+    async def close(self) -> None:
+        """Nobody signs in by it any more."""
+        await self.app.close()
+
 
 def people_of(service: Service) -> tuple[str, ...]:
     """The providers that people may sign in with, in order."""

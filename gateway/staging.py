@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gateway.control import unpack
 from gateway.gate import Ledger
@@ -17,13 +17,16 @@ from gateway.quota.refusals import Refusals
 from gateway.site import Site, build_site
 from gateway.store.shared import Shared
 
-if TYPE_CHECKING:
-    from gateway.sign_on import SignOn  # its libraries are for those who have people sign in
-
 RETIRE = 15.0  # seconds for requests that wait for a provider which is not used any more
 SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
 SLICE = 20  # pools whose certificates are looked at in one go
 AT_ONCE = 20  # services, rules of services, plans, or applications that are freed in one go
+
+
+class SignOn(Protocol):
+    """Of one site; its libraries are for those who have people sign in."""
+
+    async def close(self) -> None: ...
 
 
 class Staging:
@@ -121,7 +124,7 @@ async def retire(providers: set[Provider], sign_on: SignOn | None) -> None:
 
 async def end_sign_on(sign_on: SignOn | None) -> None:
     if sign_on is not None:
-        await sign_on.app.close()
+        await sign_on.close()
 
 
 @contextmanager

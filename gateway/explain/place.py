@@ -85,6 +85,9 @@ class NoSessions:
     def verifier(self, _providers: tuple[str, ...]) -> NoSessions:
         return self
 
+    def recall(self, _ask: Ask) -> Identity | None:
+        return None
+
     def way_in(self, _ask: Ask) -> None:
         return None
 

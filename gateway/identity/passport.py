@@ -39,7 +39,7 @@ from gateway.identity.refusals import (
 )
 from gateway.identity.revocations import Marks, NoMarks
 from gateway.identity.tokens import TokenVerifier
-from gateway.identity.verifier import Answer, Item, Pairs, Presented, SignOn, Verifier, lines_of
+from gateway.identity.verifier import Answer, Item, Pairs, Presented, Sessions, SignOn, Verifier, lines_of
 from gateway.model import Accept, Application, ClientCertificates, Identity, Oidc, Rate, Service
 
 Done = Callable[[Identity | GatewayError], None]
@@ -57,6 +57,7 @@ class Desk(NamedTuple):
     challenges: Challenges
     anonymous: Identity | None  # of those who come without credentials
     recall: TokenCache | None  # the only provider's, where nothing but its token is accepted
+    sessions: Sessions | None  # where nothing else is accepted
 
 
 class Passport:
@@ -149,6 +150,10 @@ class Passport:
                 identity = desk.recall.get(sha256(fields[0][7:]).digest(), self._clock())
                 if identity is not None:
                     return identity
+        elif desk.sessions is not None and ask.own_cookies:
+            known = desk.sessions.recall(ask)
+            if known is not None:
+                return known
         try:
             return self._identify(desk, ask, done)
         except Invalid as error:
@@ -222,15 +227,26 @@ class Passport:
             raise ValueError(f"service {service.name}: {error}") from error
         names = dict.fromkeys(line.jwt for line in accept if line.jwt is not None)
         providers = tuple(self._providers[name] for name in names)
-        verifiers = self._verifiers(accept, providers)
+        people = self._sessions(accept)
+        verifiers = self._verifiers(accept, providers, people)
         recall = providers[0].cache if len(providers) == len(verifiers) == 1 else None
         anonymous = next((line.anonymous for line in accept if line.anonymous is not None), None)
         nobody = Identity(subject="", application=anonymous) if anonymous is not None else None
-        desk = Desk(service.name, verifiers, lines, challenges_of(service, providers), nobody, recall)
+        only = people if len(verifiers) == 1 else None
+        desk = Desk(service.name, verifiers, lines, challenges_of(service, providers), nobody, recall, only)
         self._desks[service] = desk
         return desk
 
-    def _verifiers(self, accept: tuple[Accept, ...], providers: tuple[Provider, ...]) -> tuple[Verifier, ...]:
+    def _sessions(self, accept: tuple[Accept, ...]) -> Sessions | None:
+        people = tuple(dict.fromkeys(name for line in accept for name in line.sign_in))
+        if not people:
+            return None
+        assert self._sign_on is not None
+        return self._sign_on.verifier(people)
+
+    def _verifiers(
+        self, accept: tuple[Accept, ...], providers: tuple[Provider, ...], people: Sessions | None
+    ) -> tuple[Verifier, ...]:
         places = dict.fromkeys(line.api_key for line in accept if line.api_key is not None)
         floods, clock, uses = self._floods, self._clock, self.uses
         verifiers: list[Verifier] = [KeyVerifier(place, self._keys, floods, clock, uses) for place in places]
@@ -239,10 +255,8 @@ class Passport:
         issuers = dict.fromkeys(line.certificate for line in accept if line.certificate is not None)
         if issuers:
             verifiers.append(CertificateVerifier([self._issuers[name] for name in issuers], self._floods))
-        people = tuple(dict.fromkeys(name for line in accept for name in line.sign_in))
-        if people:
-            assert self._sign_on is not None
-            verifiers.append(self._sign_on.verifier(people))
+        if people is not None:
+            verifiers.append(people)
         if providers:
             verifiers.append(TokenVerifier(providers, self._floods, self._possession, self._clock))
         return tuple(verifiers)

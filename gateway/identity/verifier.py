@@ -47,10 +47,17 @@ class Verifier(Protocol):
         """Who it proves; None: `done` hears it later, once. Raises Invalid or GatewayError."""
 
 
+class Sessions(Verifier, Protocol):
+    """Sessions at one service."""
+
+    def recall(self, ask: Ask) -> Identity | None:
+        """Who asks, where that can be told at a glance; None: it must be looked at as anything else."""
+
+
 class SignOn(Protocol):
     """Single sign-on for people, as the passport knows it."""
 
-    def verifier(self, providers: tuple[str, ...]) -> Verifier:
+    def verifier(self, providers: tuple[str, ...]) -> Sessions:
         """Of sessions of these providers."""
 
     def way_in(self, ask: Ask) -> SignInNeeded | None:

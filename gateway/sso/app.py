@@ -194,6 +194,8 @@ def _again(error: GatewayError) -> str | None:
 def _add_headers(event: Event, content_policy: str) -> None:
     headers = list(event.get("headers", ()))
     there = {name.lower() for name, _ in headers}
+    if b"content-security-policy" in there:
+        there.add(b"x-frame-options")  # it may say who frames it, which the other cannot (CSP 3, 6.4.2)
     for name, value in (*HEADERS.items(), ("content-security-policy", content_policy)):
         if name.encode() not in there:
             headers.append((name.encode(), value.encode()))

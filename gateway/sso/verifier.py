@@ -25,6 +25,17 @@ class SignInVerifier:
         self._keeper = keeper
         self._providers = frozenset(providers)
 
+    def recall(self, ask: Ask) -> Identity | None:
+        """A known session's, for what is safe and has its cookie alone; see `present` for all else."""
+        own = ask.own_cookies
+        if len(own) != 1 or ask.method not in SAFE_METHODS:
+            return None
+        start = SECURE if ask.origin.startswith(b"https:") else PLAIN
+        if not own[0].startswith(start):
+            return None
+        known = self._keeper.recall(own[0][len(start) :])
+        return known.identity if known is not None and known.provider in self._providers else None
+
     def present(self, ask: Ask) -> Presented | None:
         """A session that is known, or the cookie that is to be looked at."""
         own = ask.own_cookies

@@ -48,12 +48,12 @@ PROGRAM = {"accept": "*/*", "sec-fetch-mode": "cors"}
 
 
 @asynccontextmanager
-async def gateway_of(orders: Service, realm: Realm, folder: Path) -> AsyncIterator[Gateway]:
-    """One that has people of the realm sign in; it is not registered there yet."""
+async def gateway_of(orders: Service, realm: Realm, folder: Path, more: str = "") -> AsyncIterator[Gateway]:
+    """One that has people of the realm sign in; it is not registered there yet. `more` is said of its service."""
     files(folder, realm.descriptor())
     environment = {"ISSUER": realm.issuer, "ORDERS": orders.url, "CERTS": str(orders.certificates)}
     environment |= {"STORE": "memory", "STORE_TIMEOUT": "5s", "SAML": str(folder)}
-    gateway = Gateway(folder, (IDENTITY, SERVICE, PLANS), environment)
+    gateway = Gateway(folder, (IDENTITY, f"{SERVICE.rstrip()}\n    {more}\n", PLANS), environment)
     try:
         yield await gateway.start()
     finally:

@@ -48,6 +48,10 @@ async def start(browser: Browser, admin: Admin, realm: Realm, gateway: Gateway) 
 async def sign_in(page: Page, realm: Realm, gateway: Gateway) -> None:
     await page.goto(f"{site(gateway)}/orders")
     await page.fill("#username", "alice")
+    await prove(page, realm, gateway)
+
+
+async def prove(page: Page, realm: Realm, gateway: Gateway) -> None:
     await page.fill("#password", realm.secret)
     await page.click("#kc-login")
     await page.wait_for_url(f"{site(gateway)}/orders")
@@ -64,6 +68,21 @@ async def test_in_and_out_at_the_gateway(admin: Admin, browser: Browser, orders:
         await page.wait_for_url(f"{site(gateway)}/.sso/signed-out")
         await page.goto(f"{site(gateway)}/orders")
         await expect(page.locator("#username")).to_be_visible()  # the realm asks again
+
+
+async def test_a_sign_in_that_is_too_long_ago_is_done_again(
+    admin: Admin, browser: Browser, orders: Service, tmp_path: Path
+) -> None:
+    """The realm's session is there still, and would be enough without ForceAuthn."""
+    realm = saml_realm(admin)
+    async with gateway_of(orders, realm, tmp_path, "require: {max_age: 6s}") as gateway:
+        page = await start(browser, admin, realm, gateway)
+        await sign_in(page, realm, gateway)
+        await page.wait_for_timeout(7_000)  # the realm's clock is its own
+        told = await page.evaluate("fetch('/orders').then(answer => answer.json())")
+        assert told["code"] == "insufficient_user_authentication"
+        await page.goto(f"{site(gateway)}/orders")
+        await prove(page, realm, gateway)
 
 
 async def test_out_at_the_realm(admin: Admin, browser: Browser, orders: Service, tmp_path: Path) -> None:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, Request
 from rigs.chromium import chromium
 from rigs.waiting import until
 
-from gateway.devkit.process import gateway_running
-from gateway.devkit.servers import listener, serving
-from gateway.devkit.web import web_app
-
-from .realms import Admin, Realm
-from .stage import free_addresses
+from .people import LIFESPAN, Place, asked_to_sign_in, cookie_of, people, person, sign_in
+from .realms import Admin
 
 pytestmark = [
     pytest.mark.keycloak,
@@ -31,137 +26,17 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
-PLANS = """
-version: 1
-gateway:
-  listen: "${LISTEN}"
-  admin: "${ADMIN}"
-  data: "${DATA}"
-  workers: 2
-  store: embedded
-identity:
-  keycloak:
-    oidc:
-      issuer: "${ISSUER}"
-      audience: gateway
-      sign_in: {client_id: gateway-web, client_secret: "${SECRET}"}
-services:
-  web:
-    path: /web
-    upstream: {targets: ["${WEB}"]}
-    accept: [{sign_in: keycloak}]
-    require: {roles: [customer]}
-    rules: [GET /web: hits]
-plans:
-  people: {services: [web], limits: {hits: [{limit: 1000/hour, per: user}]}}
-applications:
-  website: {plans: [people], client_ids: [gateway-web]}
-"""
-USERS = [
-    {"username": name, "email": f"{name}@example.com", "emailVerified": True, "firstName": name.title(),
-     "lastName": "Example", "realmRoles": ["customer"]}
-    for name in ("alice", "bob")
-]  # fmt: skip
-LIFESPAN = 34  # seconds of an access token: it is refreshed when 8.5 of them are left
-
-
-@dataclass
-class Place:
-    """A gateway, its realm, and the way of the realm's administrator to it."""
-
-    origin: str
-    admin_url: str
-    plans: Path
-    realm: Realm
-    admin: Admin
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        return self.admin.call(method, f"realms/people/{path}", body)
-
-    def user(self, name: str) -> str:
-        return str(self.call("GET", f"users?username={name}&exact=true")[0]["id"])
-
-    def sessions(self, name: str) -> list[Any]:
-        return list(self.call("GET", f"users/{self.user(name)}/sessions"))
-
-    async def gateway(self, *words: str) -> str:
-        """What `gateway sessions` prints."""
-        process = await asyncio.create_subprocess_exec(
-            ".venv/bin/python", "-m", "gateway", "sessions", *words, stdout=asyncio.subprocess.PIPE
-        )
-        told, _ = await process.communicate()
-        assert process.returncode == 0
-        return told.decode()
-
-
-def web_client(origin: str) -> dict[str, Any]:
-    """As docs/sign-on.md has it."""
-    return {
-        "client": {
-            "clientId": "gateway-web",
-            "standardFlowEnabled": True,
-            "directAccessGrantsEnabled": False,
-            "redirectUris": [f"{origin}/.sso/keycloak/callback"],
-            "frontchannelLogout": False,
-            "attributes": {
-                "pkce.code.challenge.method": "S256",
-                "post.logout.redirect.uris": f"{origin}/.sso/signed-out",
-                "backchannel.logout.url": f"{origin}/.sso/keycloak/back-channel",
-                "backchannel.logout.session.required": "true",
-                "access.token.lifespan": str(LIFESPAN),
-            },
-        },
-        "users": [],
-    }
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def place(admin: Admin, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
-    folder = tmp_path_factory.mktemp("sign-on")
-    listen, admin_address = free_addresses()
-    origin = f"http://{listen}"
-    realm = admin.create_realm("people", web_client(origin), roles=["customer"], users=USERS)
-    admin.call("PUT", "realms/people", {"revokeRefreshToken": True, "refreshTokenMaxReuse": 0})
-    plans = folder / "plans"
-    plans.mkdir()
-    (plans / "plans.yaml").write_text(PLANS)
-    async with serving(web_app(), listener()) as web:
-        environment = {"LISTEN": listen, "ADMIN": admin_address, "DATA": str(folder / "data"), "WEB": web}
-        environment |= {"ISSUER": realm.issuer, "SECRET": realm.secret}
-        with pytest.MonkeyPatch.context() as patched:
-            for name, value in environment.items():
-                patched.setenv(name, value)
-            url = f"http://{admin_address}"
-            async with gateway_running(plans, environment, url, folder / "gateway.log"):
-                yield Place(origin, url, plans, realm, admin)
+    async with people(admin, tmp_path_factory.mktemp("sign-on")) as it:
+        yield it
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with chromium() as it:
         yield it
-
-
-@contextlib.asynccontextmanager
-async def person(browser: Browser) -> AsyncIterator[BrowserContext]:
-    context = await browser.new_context()
-    context.set_default_timeout(60_000)
-    yield context
-    await context.close()
-
-
-async def sign_in(page: Page, place: Place, name: str, path: str = "/web") -> None:
-    await page.goto(place.origin + path)
-    await page.get_by_label("Username").fill(name)
-    await page.locator("#password").fill(place.realm.secret)
-    await page.locator("#kc-login").click()
-    await page.wait_for_url(place.origin + path)
-    assert "website" in await page.inner_text("dl")
-
-
-async def asked_to_sign_in(page: Page, place: Place) -> bool:
-    await page.goto(f"{place.origin}/web")
-    return page.url.startswith(place.realm.issuer)
 
 
 async def test_a_person_signs_in_by_a_pushed_request_with_pkce(place: Place, browser: Browser) -> None:
@@ -179,6 +54,9 @@ async def test_a_person_signs_in_by_a_pushed_request_with_pkce(place: Place, bro
         told = await page.evaluate("JSON.parse(document.body.innerText)")
         assert (told["claims"]["preferred_username"], told["provider"]) == ("alice", "keycloak")
         assert "customer" in told["roles"]
+        assert told["services"]["web"]["application"] == "website"
+        (limit,) = told["services"]["web"]["limits"]
+        assert (limit["limit"], limit["per"], limit["used"] > 0) == (1000, "user", True)
 
 
 async def test_signing_out_here_ends_the_session_there(place: Place, browser: Browser) -> None:
@@ -211,6 +89,61 @@ async def test_a_logout_at_keycloak_arrives_by_the_back_channel(place: Place, br
         assert await asked_to_sign_in(page, place)
 
 
+async def test_a_logout_at_keycloak_arrives_by_the_front_channel(place: Place, browser: Browser) -> None:
+    """By a frame in Keycloak's page. `localhost` is another site than 127.0.0.1, where Keycloak is: the frame gets no
+    cookie, and the session is found by its name."""
+    there = replace(place, origin=place.origin.replace("127.0.0.1", "localhost"))
+    with client_changed(place, frontchannel(there.origin)):
+        async with person(browser) as alice:
+            page = await alice.new_page()
+            await sign_in(page, there, "alice")
+            framed: list[Request] = []
+            page.on("request", lambda request: framed.append(request) if "/front-channel" in request.url else None)
+            await page.goto(f"{place.realm.issuer}/protocol/openid-connect/logout")
+            await page.locator("#kc-logout").click()
+            await until(lambda: bool(framed), "the frame", 20)
+            answer = await framed[0].response()
+            assert answer is not None and answer.status == 200
+            assert parse_qs(urlsplit(framed[0].url).query)["iss"] == [place.realm.issuer]
+            assert "cookie" not in await framed[0].all_headers()
+            assert "x-frame-options" not in answer.headers
+            cookie = await cookie_of(alice, there)
+            async with httpx2.AsyncClient(trust_env=False) as http:
+
+                async def ended() -> bool:
+                    answers = [await http.get(f"{place.origin}/web", headers={"cookie": cookie}) for _ in range(4)]
+                    return {answer.status_code for answer in answers} == {401}
+
+                await until(ended, "both workers", 10)
+            assert await asked_to_sign_in(page, there)
+
+
+def frontchannel(origin: str) -> dict[str, Any]:
+    """What docs/sign-on.md has for a Keycloak that cannot reach the gateway."""
+    return {
+        "frontchannelLogout": True,
+        "redirectUris": [f"{origin}/.sso/keycloak/callback"],
+        "attributes": {
+            "frontchannel.logout.url": f"{origin}/.sso/keycloak/front-channel",
+            "frontchannel.logout.session.required": "true",
+            "backchannel.logout.url": "",
+        },
+    }
+
+
+@contextlib.contextmanager
+def client_changed(place: Place, changes: dict[str, Any]) -> Iterator[None]:
+    """While the block runs."""
+    path = f"clients/{place.call('GET', 'clients?clientId=gateway-web')[0]['id']}"
+    client = place.call("GET", path)
+    attributes = client["attributes"] | changes.get("attributes", {})
+    place.call("PUT", path, client | changes | {"attributes": attributes})
+    try:
+        yield
+    finally:
+        place.call("PUT", path, client)
+
+
 async def test_tokens_are_refreshed_once_for_two_tabs_and_two_workers(place: Place, browser: Browser) -> None:
     """Refresh tokens are good once here: a second use would end the session."""
     async with person(browser) as alice:
@@ -236,11 +169,7 @@ async def test_a_session_that_keycloak_ended_without_a_word_is_over_with_its_tok
     place: Place, browser: Browser
 ) -> None:
     """As when the back channel does not get through."""
-    path = f"clients/{place.call('GET', 'clients?clientId=gateway-web')[0]['id']}"
-    client = place.call("GET", path)
-    attributes = client["attributes"]
-    place.call("PUT", path, client | {"attributes": attributes | {"backchannel.logout.url": "http://127.0.0.1:1/"}})
-    try:
+    with client_changed(place, {"attributes": {"backchannel.logout.url": "http://127.0.0.1:1/"}}):
         async with person(browser) as bob:
             page = await bob.new_page()
             await sign_in(page, place, "bob")
@@ -249,8 +178,6 @@ async def test_a_session_that_keycloak_ended_without_a_word_is_over_with_its_tok
             assert page.url == f"{place.origin}/web"  # nobody has told the gateway
             await asyncio.sleep(LIFESPAN - 5)
             assert await asked_to_sign_in(page, place)
-    finally:
-        place.call("PUT", path, client)
 
 
 async def test_an_operator_sees_and_ends_sessions(place: Place, browser: Browser) -> None:
@@ -290,8 +217,3 @@ async def test_keycloak_away_signs_nobody_out(place: Place, browser: Browser, ke
 
 async def awaited(status: Any, code: int) -> bool:
     return await status() == code
-
-
-async def cookie_of(context: BrowserContext, place: Place) -> str:
-    (found,) = [cookie for cookie in await context.cookies(place.origin) if cookie["name"] == "plangate"]
-    return f"plangate={found['value']}"

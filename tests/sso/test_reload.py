@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import pickle
 import threading
 import weakref
@@ -25,9 +24,9 @@ from gateway.staging import Staging
 
 from .saml.rig import files
 
-BOTH = PLANS.replace("\nservices:", "\n  partner: {saml: {metadata: idp.xml, cert: sp.pem, key: sp.key}}\nservices:").replace(
-    "sign_in: keycloak}]", "sign_in: [keycloak, partner]}]", 1
-)
+BOTH = PLANS.replace(
+    "\nservices:", "\n  partner: {saml: {metadata: idp.xml, cert: sp.pem, key: sp.key}}\nservices:"
+).replace("sign_in: keycloak}]", "sign_in: [keycloak, partner]}]", 1)
 
 
 class Worker(NamedTuple):
@@ -60,6 +59,10 @@ def threads() -> int:
     return sum(thread.name.startswith("saml") for thread in threading.enumerate())
 
 
+def descriptors_open() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 @pytest.fixture
 def no_garbage_collector() -> Iterator[None]:
     gc.collect()
@@ -80,7 +83,7 @@ async def test_what_the_old_one_had_is_closed(worker: Worker) -> None:
     before = threads()
     await read_something(worker.staging)
     assert threads() == before + 1
-    tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
+    tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
     apps = []
     for _ in range(5):
         await worker.reload()
@@ -88,7 +91,7 @@ async def test_what_the_old_one_had_is_closed(worker: Worker) -> None:
         apps.append(weakref.ref(worker.staging.site.sign_on.app))  # type: ignore[union-attr]
     await until(lambda: threads() == before + 1, "the old ones' threads")
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
-    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    assert descriptors_open() <= descriptors
     *old, now = apps
     await until(lambda: [app() for app in old] == [None] * 4, "the old ones' end")
     assert now() is not None
