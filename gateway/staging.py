@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from gateway.control import unpack
 from gateway.gate import Ledger
@@ -21,12 +21,6 @@ RETIRE = 15.0  # seconds for requests that wait for a provider which is not used
 SWITCH = 0.0005  # seconds that the thread builds before traffic has its turn
 SLICE = 20  # pools whose certificates are looked at in one go
 AT_ONCE = 20  # services, rules of services, plans, or applications that are freed in one go
-
-
-class SignOn(Protocol):
-    """Of one site; its libraries are for those who have people sign in."""
-
-    async def close(self) -> None: ...
 
 
 class Staging:
@@ -54,10 +48,9 @@ class Staging:
         """What was made ready is what is served."""
         assert self._next is not None
         old, self.site, self._next = self.site, self._next, None
-        left, sign_on = old.passport.left(self.site.passport), old.sign_on
-        self._start(let_go([old]))
-        if left or sign_on is not None:
-            self._start(retire(left, sign_on))
+        if left := old.passport.left(self.site.passport):
+            self._start(retire(left))
+        self._start(let_go([old]) if old.sign_on is None else retire_sign_on([old]))
         return self.site
 
     def take_key_uses(self) -> dict[str, float]:
@@ -76,13 +69,13 @@ class Staging:
         await asyncio.gather(*self._retiring, return_exceptions=True)
         await self._abandon()
         await self.site.passport.close()
-        await end_sign_on(self.site.sign_on)
+        await end_sign_on(self.site)
 
     async def _abandon(self) -> None:
         site, self._next = self._next, None
         if site is not None:
             await close_all(site.passport.left(self.site.passport))
-            await end_sign_on(site.sign_on)
+            await end_sign_on(site)
 
     async def _build(self, packed: bytes) -> Site:
         loop = asyncio.get_running_loop()
@@ -113,18 +106,26 @@ def pieces_of(site: Site) -> list[object]:
     ]
 
 
-async def retire(providers: set[Provider], sign_on: SignOn | None) -> None:
+async def retire(providers: set[Provider]) -> None:
     """Closes them once nobody can be waiting for them."""
     try:
         await asyncio.sleep(RETIRE)
     finally:
         await close_all(providers)
-        await end_sign_on(sign_on)
 
 
-async def end_sign_on(sign_on: SignOn | None) -> None:
-    if sign_on is not None:
-        await sign_on.close()
+async def retire_sign_on(sites: list[Site]) -> None:
+    """The same of a site's sign-on, whose pages know all of it; then it is let go."""
+    try:
+        await asyncio.sleep(RETIRE)
+    finally:
+        await end_sign_on(sites[0])
+    await let_go(sites)
+
+
+async def end_sign_on(site: Site) -> None:
+    if site.sign_on is not None:
+        await site.sign_on.close()
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import pickle
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from rigs.sign_on import PLANS, Stage, stage
 from rigs.waiting import until
 
 from gateway import staging as staged
+from gateway.control import pack
 from gateway.quota.memory import MemoryLedger
 from gateway.quota.refusals import Refusals
 from gateway.staging import Staging
@@ -36,7 +36,7 @@ class Worker(NamedTuple):
     staging: Staging
 
     async def reload(self) -> None:
-        await self.staging.prepare(pickle.dumps(self.web.config))
+        await self.staging.prepare(pack(self.web.config))
         self.staging.commit()
 
 
@@ -100,7 +100,7 @@ async def test_what_the_old_one_had_is_closed(worker: Worker) -> None:
 async def test_one_that_is_not_taken_is_closed_too(worker: Worker) -> None:
     before = threads()
     for _ in range(3):
-        await worker.staging.prepare(pickle.dumps(worker.web.config))
+        await worker.staging.prepare(pack(worker.web.config))
         await worker.staging._next.sign_on.app.ways["partner"]._reader.run(lambda: None)  # type: ignore
     assert threads() == before + 1
     await worker.staging._abandon()
