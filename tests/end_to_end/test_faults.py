@@ -30,7 +30,8 @@ MANY = max(LIMIT, 20_000)  # where calls are counted, at three times the rate
 CALLS_PER_REQUEST = 0.02
 SHARE = 40  # units a second that four gateways have together while the store is away
 LOCAL = "{local: {share: 10%, gateways: 4}}"
-SLOWEST = 0.250  # seconds for 99 of 100 answers while the store is away; 60 ms on a machine that is idle
+SLOWEST = 0.060  # seconds for 99 of 100 answers while the store is away, and what a busy machine adds
+STARVED = 0.020  # seconds late at which a store may not have its turn within its time limit of 50 ms
 
 SERVICE = """
 services:
@@ -115,7 +116,10 @@ async def test_exactly_the_limit_at_next_to_no_calls(stage: Stage, forgetful: Se
     rush = await Rush(four, stage.token(), requests, rate=max(RATE, 3_000)).end()
     per_request = (calls(forgetful) - before) / requests
     print(rush.told("four gateways", MANY), f"; {per_request:.4f} calls a request")
-    assert rush.statuses == {200: MANY, 429: requests - MANY}
+    assert rush.admitted == MANY
+    assert set(rush.statuses) == {200, 429} or (
+        rush.lateness.most > STARVED and set(rush.problems) == {"over_limit", "ledger_down"}
+    )
     assert per_request <= CALLS_PER_REQUEST
 
 
@@ -237,7 +241,7 @@ async def test_a_store_that_hangs(stage: Stage, forgetful: Server, four: list[Ga
     print(rush.told(f"store hangs for {HANG:.0f} s", LIMIT))
     assert as_planned(rush)
     assert not {401, 403, 429} & set(rush.statuses)
-    assert sorted(rush.waits)[len(rush.waits) * 99 // 100] < SLOWEST
+    assert sorted(rush.waits)[len(rush.waits) * 99 // 100] < SLOWEST + rush.lateness.of_an_answer
     await until(lambda: all_are_ready(four))
     after = await Rush(four, token, 100).end()
     assert after.statuses == {200: 100}

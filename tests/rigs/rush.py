@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 
 from rigs.gateway import Gateway
+from rigs.lateness import Lateness
 
 TICK = 0.005  # seconds between looks at whether a paced request is due
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -49,7 +50,7 @@ class Rush:
     """Requests to several gateways in turn: so many (None: until the end of the block), at `rate` a second together.
 
     `statuses` counts the answers, `problems` the codes of those that are not 200; `waits` are the seconds that each
-    answer took. What a gateway that was killed did not answer is `lost`.
+    answer took, beside the `lateness` of this process. What a gateway that was killed did not answer is `lost`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Rush:
         self.problems: Counter[str] = Counter()
         self.waits: list[float] = []
         self.lost = 0
+        self.lateness = Lateness()
         self._left = requests
         self._rate = rate
         self._places = [(gateways[number % len(gateways)], token) for number in range(connections)]
@@ -85,6 +87,7 @@ class Rush:
             _, client = await loop.create_connection(lambda head=head: Client(self, head), host, int(port))
             self._clients.append(client)
         self._idle = list(self._clients)
+        await self.lateness.__aenter__()
         if self._rate is not None:
             self._pacing = asyncio.create_task(self._pace(self._rate))
         else:
@@ -100,6 +103,7 @@ class Rush:
         if kind is None:
             async with asyncio.timeout(60):
                 await self._ended.wait()
+        await self.lateness.__aexit__()
         if self._pacing is not None:
             self._pacing.cancel()
         for client in self._clients:
@@ -159,7 +163,7 @@ class Rush:
         return (
             f"\n{what}: admitted {self.admitted} of {limit}; {dict(self.statuses)} {dict(self.problems)}, {self.lost} "
             f"unanswered; wait: median {waits[len(waits) // 2] * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms, "
-            f"longest {waits[-1] * 1000:.1f} ms"
+            f"longest {waits[-1] * 1000:.1f} ms; here up to {self.lateness.most * 1000:.1f} ms late"
         )
 
 
