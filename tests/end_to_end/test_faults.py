@@ -21,7 +21,7 @@ from rigs.stage import Stage
 from rigs.stores import Server, binary_of
 from rigs.waiting import until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow]
 
 LIMIT = int(os.environ.get("FAULTS_LIMIT", "6000"))
 RATE = float(os.environ.get("FAULTS_RATE", "1000"))  # requests a second, over all gateways
@@ -110,6 +110,7 @@ async def the_rest(gateways: list[Gateway], token: str, rounds: int = 3) -> int:
     return admitted
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("four", [plans(MANY)], indirect=True, ids=[str(MANY)])
 async def test_exactly_the_limit_at_next_to_no_calls(stage: Stage, forgetful: Server, four: list[Gateway]) -> None:
     before, requests = calls(forgetful), MANY * 3 // 2
@@ -192,6 +193,7 @@ async def test_two_workers_that_are_killed_and_one_that_stood_still(
     assert LIMIT - rush.lost <= admitted <= LIMIT
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("four", [plans(500)], indirect=True, ids=["500"])
 async def test_idle_gateways_leave_the_whole_limit_to_one(stage: Stage, forgetful: Server, four: list[Gateway]) -> None:
     token = stage.token()
@@ -222,6 +224,7 @@ def as_many_as_their_shares_are(rush: Rush) -> bool:
     return set(rush.problems) == {"ledger_down"} and SHARE * seconds <= rush.admitted <= SHARE * (seconds + 3) + in_hand
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("four", "as_planned"),
     [

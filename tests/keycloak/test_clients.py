@@ -13,7 +13,7 @@ from gateway.model import Application, ClientCredentials, Config, Oidc, State
 
 from .realms import Admin, Realm, client
 
-pytestmark = pytest.mark.keycloak
+pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(120, func_only=True)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from gateway.model import ClientCredentials, Oidc
 
 from .realms import Admin, Realm, Token, audience_mapper, client
 
-pytestmark = pytest.mark.keycloak
+pytestmark = [pytest.mark.keycloak, pytest.mark.timeout(120, func_only=True)]
 
 
 @pytest.fixture(scope="module")

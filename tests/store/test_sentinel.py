@@ -52,13 +52,12 @@ async def until_open(link: Link, run: str) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.alone
 async def test_a_planned_failover_is_followed(watched: SentinelRig, link: Link) -> None:
     assert await link.open(SECONDS) == run_of(watched.primary)
     promoted = watched.fail_over()
     started = time.monotonic()
     await until_open(link, run_of(promoted))
-    assert time.monotonic() - started < 2.0  # though the former one goes on as a primary for 10 s
+    assert time.monotonic() - started < 5.0  # though the former one goes on as a primary for 10 s
     assert await link.exchange([("SET", "n", 1)], SECONDS) == [b"OK"]
 
 
@@ -73,25 +72,23 @@ async def test_a_crash_is_followed(watched: SentinelRig, link: Link) -> None:
     former.start()
 
 
-@pytest.mark.alone
 async def test_while_there_is_no_primary_it_is_told_in_time(watched: SentinelRig, link: Link) -> None:
     former = watched.primary
     former.pause()
     started = time.monotonic()
     with pytest.raises((RedisError, OSError)):
         await link.open(0.5)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3.0
     promoted = watched.await_other(former)
     former.resume()
     assert await link.open(SECONDS) == run_of(promoted)
 
 
-@pytest.mark.alone
 async def test_one_sentinel_that_hangs_delays_nothing(watched: SentinelRig, link: Link) -> None:
     watched.sentinels[0].pause()
     started = time.monotonic()
     assert await link.open(SECONDS) == run_of(watched.primary_of(watched.sentinels[1]))
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 0.45  # to wait for it would take 0.5
     watched.sentinels[0].resume()
 
 
