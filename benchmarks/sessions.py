@@ -2,8 +2,8 @@
 CPU time, the best of many rounds.
 
 The whole way of a request through the gateway's code, as a worker composes it: both doors, passport, gate, ledger.
-Bytes are fed to a client's connection and to a service's, whose transports only collect, so that nothing of the kernel's
-work is in the figures, which would make the two more alike. Every request has the fields that a browser sends.
+Bytes are fed to a client's connection and to a service's, whose transports only collect, so that nothing of the
+kernel's work is in the figures, which would make the two more alike. Every request has the fields that a browser sends.
 """
 
 import asyncio
