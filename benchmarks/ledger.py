@@ -25,6 +25,7 @@ from gateway.store.topology import topology
 PERIODS = (Period.MINUTE, Period.HOUR, Period.DAY, Period.MONTH)
 AT_ONCE = 64  # requests
 CHUNK = 2_000  # applications at a time
+IDLE = 12.0  # seconds after which a ledger has nothing of an application any more, and the store no last call
 
 EACH = """
 local times = redis.call('TIME')
@@ -176,12 +177,12 @@ async def decisions(url: str, limits: int) -> float:
 async def memory(url: str, applications: int) -> tuple[float, float]:
     """Bytes of a counter in the store, and microseconds of CPU here for an application's first request.
 
-    Without the last calls, which the store forgets after a minute.
+    When the applications have been idle for a moment, so that the store has forgotten their last calls.
     """
     redis = Redis.from_url(url)
     redis.flushall()
     servers = topology(Store(kind="url", url=url))
-    ledger = StoreLedger(servers, fence=0.0, timeout=30.0)
+    ledger = StoreLedger(servers, fence=0.0, timeout=600.0)
     await ledger.start()
     before = redis.info("memory")["used_memory"]
     wanted = charges(len(PERIODS), 1_000)
@@ -195,11 +196,11 @@ async def memory(url: str, applications: int) -> tuple[float, float]:
     for start in range(0, applications, CHUNK):
         await asyncio.gather(*(first(f"application-{number:07}") for number in range(start, start + CHUNK)))
     used = time.process_time() - started
+    await asyncio.sleep(IDLE)
+    print(f"  {redis.dbsize():,} keys, of which {applications * len(PERIODS):,} are counters")
+    grown: int = redis.info("memory")["used_memory"] - before
     await ledger.close()
     await servers.close()
-    for key in redis.scan_iter("*~*", count=10_000):
-        redis.delete(key)
-    grown: int = redis.info("memory")["used_memory"] - before
     return grown / applications / len(PERIODS), used / applications * 1e6
 
 

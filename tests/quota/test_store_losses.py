@@ -196,9 +196,9 @@ async def test_a_store_that_forgets_twice_under_load(
         for _ in range(2):
             await asyncio.sleep(0.4)
             if loss == "kill":
-                forgetful.kill()
+                await asyncio.to_thread(forgetful.kill)
                 await asyncio.sleep(0.1)
-                forgetful.start()
+                await asyncio.to_thread(forgetful.start)
             else:
                 forgetful.ask("FLUSHALL")
             await asyncio.sleep(0.05)
@@ -211,7 +211,7 @@ async def test_a_store_that_forgets_twice_under_load(
     lost = given_up(caplog.text)
     print(f"\n{loss}: {granted} of 3000 admitted, {lost} units given up, longest wait {load.longest * 1000:.0f} ms")
     assert 3_000 - lost <= granted <= 3_000
-    assert load.longest < 0.1 + 0.25
+    assert load.longest < 0.1 + 0.05 + load.lateness.of_an_answer
 
 
 async def test_a_second_loss_while_the_fence_is_closed(forgetful: Server, three: list[StoreLedger]) -> None:

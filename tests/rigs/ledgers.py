@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
+from rigs.lateness import Lateness
 
 from gateway.model import Charge, Limit, Outcome, Period, Store, Verdict
 from gateway.quota.store import StoreLedger
@@ -84,17 +85,22 @@ def given_up(log: str, scope: str = "mobile") -> int:
 
 
 class Load:
-    """Clients of several ledgers, as fast as they are answered; or `rate` requests a second of each ledger."""
+    """Clients of several ledgers, as fast as they are answered; or `rate` requests a second of each ledger.
+
+    `longest` is what a request waited at most (seconds), beside the `lateness` of all in this process.
+    """
 
     def __init__(self, ledgers: Sequence[StoreLedger], *charges: Charge, rate: float | None = None) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.longest = 0.0  # seconds that a request waited
+        self.longest = 0.0
+        self.lateness = Lateness()
         self._ledgers = ledgers
         self._charges = charges
         self.rate = rate
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Load:
+        await self.lateness.__aenter__()
         self._tasks = [asyncio.create_task(self._run(ledger)) for ledger in self._ledgers]
         return self
 
@@ -102,6 +108,7 @@ class Load:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.lateness.__aexit__()
 
     @property
     def granted(self) -> int:
