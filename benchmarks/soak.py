@@ -26,12 +26,11 @@ from rig.parts.applications import script_of
 from rig.parts.bodies import UP
 from rig.parts.idle import proportional
 from rig.processes import tree, wrk
-from rig.rounds import Served, Stage, serving, stage
+from rig.rounds import Served, Stage, patient, serving, stage
 
 APPLICATIONS = 64
 REST = 3.0  # seconds after which what was on its way is gone, and the gauges have been told
 MEMORY = 1.05  # growth that is none
-PATIENCE = "2s"  # with a store that has to wait for a core, as this is no measurement of times
 SHOWN = "{:7.1f} min {:7.1f} MB {:5.0f} descriptors {:4.0f} tasks {:9} requests {:4} failed"
 
 
@@ -50,8 +49,7 @@ def main() -> int:
         processes.priority = 4
     with contextlib.ExitStack() as stack:
         behind = stack.enter_context(stage())
-        store = f'{{url: "redis://127.0.0.1:{behind.values["redis_port"]}", timeout: {PATIENCE}}}'
-        values = {"applications": str(APPLICATIONS), "store": store}
+        values = {"applications": str(APPLICATIONS), "store": patient(behind)}
         served = stack.enter_context(serving(at("plangate", "shared"), behind, **values))
         looks = []
         for look in _rounds(behind, served, options.hours * 3600, options.secs):

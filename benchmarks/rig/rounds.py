@@ -65,6 +65,11 @@ def stage() -> Iterator[Stage]:
         yield Stage(folder, values, mint, stack.enter_context(running(store, REST_CORE, folder / "redis.out")))
 
 
+def patient(behind: Stage) -> str:
+    """A store that is waited for: where times are not measured, a busy machine must not look like one that is away."""
+    return f'{{url: "redis://127.0.0.1:{behind.values["redis_port"]}", timeout: 2s}}'
+
+
 class Served(NamedTuple):
     """A contestant that answers."""
 
