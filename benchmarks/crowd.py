@@ -27,7 +27,7 @@ from rig.rogues import head
 from rig.rounds import Stage, ready, stage
 
 PATH = "/api/v1/items"
-LARGE = 4 * 1024 * 1024  # bytes, more than the sockets of both sides hold
+LARGE = 2 * 1024 * 1024  # bytes, more than the sockets of both sides hold
 GATHER = 12.0  # seconds until rogues are all there, and are cut for the first time
 BEHIND = 10  # rogues have what the good client and the services leave them of their core
 LEAVE = 15.0  # seconds after which nothing is left of them
@@ -38,7 +38,7 @@ def main() -> int:
     crowds = {
         "nobody": [],
         "slow": [("slow", options.count)],
-        "readers": [("readers", options.count // 10)],
+        "readers": [("readers", options.count // 20)],
         "resets": [("resets", options.count // 20)],
         "hung": [("hung", options.count // 20)],
     }

@@ -14,6 +14,7 @@ with what would install it. Parts:
 Other measurements are commands of their own, each with --help:
   scripts/benchmark crowd    good requests beside clients that misbehave
   scripts/benchmark soak     hours of traffic: memory, descriptors, tasks
+  scripts/benchmark rolling  reloads and restarts under load: what failed
   scripts/benchmark ledger   what counting costs
   scripts/benchmark routing  what routing costs
   scripts/benchmark door     what both doors cost, without sockets

@@ -65,7 +65,8 @@ async def paced(host: str, port: int, head: bytes, *, rate: float, seconds: floa
     async def one(due: float) -> None:
         nonlocal failed
         client = idle.pop() if idle else _Client(host, port, head)
-        failed += not await client.ask()
+        good = await client.ask()
+        failed += not good
         times.append((time.perf_counter() - due) * 1e3)
         idle.append(client)
 

@@ -10,6 +10,7 @@ from gateway.errors import BadGateway, GatewayError, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Target, Upstream
 from gateway.proxy.exchange import Exchange
+from gateway.proxy.kernel import bound_both
 from gateway.proxy.opening import Opening
 from gateway.proxy.tls import reloaded_client
 from gateway.proxy.upstream import UpstreamConnection
@@ -115,12 +116,14 @@ class Pool:
 
         async with asyncio.timeout(self.timeouts.connect):
             if self._tls is None or not target.tls:
-                _, connection = await self._loop.create_connection(make, target.host, target.port)
+                plain, connection = await self._loop.create_connection(make, target.host, target.port)
+                bound_both(plain)
                 return connection
             context, server = self._tls.context, self.upstream.tls.verify_name or target.host
             transport, opening = await self._loop.create_connection(
                 lambda: Opening(context, server, make), target.host, target.port
             )
+            bound_both(transport)
             try:
                 return await opening.ready
             except BaseException:  # the time is up, as well

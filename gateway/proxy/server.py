@@ -20,6 +20,7 @@ from gateway.proxy.client import ClientConnection
 from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.greeting import Greeting
+from gateway.proxy.kernel import bound_sending
 from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import PLAIN, Terms
@@ -67,6 +68,7 @@ class Server:
 
     async def listen(self, sock: socket.socket, listener: int = 0) -> None:
         """Serves on a bound socket, which it closes at the stop. `listener` is the place of its terms."""
+        bound_sending(sock)
         loop = asyncio.get_running_loop()
         self._listeners[sock] = await loop.create_server(lambda: self._accept(listener), sock=sock, backlog=4096)
         if self._sweeping is None:
