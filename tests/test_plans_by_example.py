@@ -103,19 +103,19 @@ class UnderWay:
     """Requests that were let in; each ends when its row says, or at once."""
 
     def __init__(self) -> None:
-        self._ends: list[tuple[float, Admission]] = []
+        self._ends: list[tuple[float, Admission, int]] = []
 
     def begin(self, row: dict[str, str], now: float, admission: Admission) -> None:
-        self._ends.append((now + seconds(row.get("lasts") or "0s"), admission))
+        self._ends.append((now + seconds(row.get("lasts") or "0s"), admission, int(row.get("service") or 200)))
         self.end(now)
 
     def end(self, now: float) -> None:
         """Those that have ended by now."""
-        ended = [admission for at, admission in self._ends if at <= now]
-        self._ends = [(at, admission) for at, admission in self._ends if at > now]
-        for admission in ended:
+        ended = [one for one in self._ends if one[0] <= now]
+        self._ends = [one for one in self._ends if one[0] > now]
+        for _, admission, status in ended:
             if admission.outcome is not None and admission.outcome.hold is not None:
-                admission.outcome.hold.release()
+                admission.outcome.hold.settle(admission.route.charged(status))
 
 
 def gate_of(config: Config, clock: Clock) -> Gate:
@@ -129,7 +129,9 @@ def gate_of(config: Config, clock: Clock) -> Gate:
 
 
 def answer(gate: Gate, clock: Clock, under_way: UnderWay, row: dict[str, str]) -> str:
-    """200, or a refusal's status and the limit or code that says why."""
+    """What the service answers (200 where the row does not say), or a refusal's status and the limit or code that says
+    why.
+    """
     clock.turn(row)
     under_way.end(clock.now)
     method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
@@ -147,7 +149,7 @@ def answer(gate: Gate, clock: Clock, under_way: UnderWay, row: dict[str, str]) -
     if admission.upstream is not None:
         return f"200, by {admission.upstream}"
     shadow = admission.outcome and admission.outcome.shadow
-    return f"200, shadow {policy_of(shadow).name}" if shadow else "200"
+    return f"200, shadow {policy_of(shadow).name}" if shadow else row.get("service", "200")
 
 
 @pytest.mark.parametrize("example", examples("client"), ids=lambda example: example.title)

@@ -23,7 +23,7 @@ LONGEST = 60.0  # seconds that /orders/slow waits at most
 
 
 def orders_app() -> Starlette:
-    """Orders, and under /orders too: `echo`, `blob/BYTES`, `upload`, `slow/SECONDS` for trying things out."""
+    """Orders, and under /orders too: `echo`, `blob/BYTES`, `upload`, `slow/SECONDS`, `status/CODE` to try it out."""
     routes = [
         Route("/orders", _orders),
         Route("/orders", _create, methods=["POST"]),
@@ -31,6 +31,7 @@ def orders_app() -> Starlette:
         Route("/orders/blob/{size:int}", _blob),
         Route("/orders/upload", _upload, methods=["POST", "PUT"]),
         Route("/orders/slow/{seconds:float}", _slow),
+        Route("/orders/status/{code:int}", _status),
         Route("/orders/{id}", _order),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _error})
@@ -115,6 +116,13 @@ async def _slow(request: Request) -> JSONResponse:
     seconds = min(request.path_params["seconds"], LONGEST)
     await asyncio.sleep(seconds)
     return JSONResponse({"waited": seconds, "caller": caller(request)})
+
+
+async def _status(request: Request) -> JSONResponse:
+    code = request.path_params["code"]
+    if not 200 <= code <= 599:
+        raise HTTPException(404, "no such status")
+    return JSONResponse({"status": code, "caller": caller(request)}, code)
 
 
 async def _error(_: Request, error: Exception) -> JSONResponse:

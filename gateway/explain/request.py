@@ -89,7 +89,9 @@ class Explainer:
             return
         service = route.service
         usage = ", ".join(f"{amount} {metric}" for metric, amount in route.usage.items()) or "nothing"
-        yield ok("route", f"service {service.name}; rules {route.template}; it uses {usage}")
+        free = ", ".join(service.charge.except_status)
+        more = f", and nothing where it is answered {free}" if free else ""
+        yield ok("route", f"service {service.name}; rules {route.template}; it uses {usage}{more}")
         for step in self._credentials(service, ask):
             yield step
         identity = await self._identified(service, ask)

@@ -40,7 +40,9 @@ def charges_of(limits: Iterable[Limit], route: Route) -> tuple[Charge, ...]:
     def applies(limit: Limit) -> bool:
         return limit.service in (None, route.service.name) and limit.metric in route.usage
 
-    return tuple(Charge(limit, route.usage[limit.metric]) for limit in limits if applies(limit))
+    return tuple(
+        Charge(limit, route.usage[limit.metric], limit.metric in route.unsure) for limit in limits if applies(limit)
+    )
 
 
 def by_whose(charges: tuple[Charge, ...]) -> Iterator[tuple[Per, tuple[Charge, ...]]]:

@@ -3,6 +3,7 @@
 3scale's words for plans, OIDC's for claims, Envoy's for traffic.
 """
 
+from gateway.model.charging import Charging
 from gateway.model.clients import (
     Address,
     Certificate,
@@ -87,6 +88,7 @@ __all__ = [
     "Application",
     "Certificate",
     "Charge",
+    "Charging",
     "ClientCertificates",
     "ClientCredentials",
     "ClientLimits",

@@ -11,6 +11,7 @@ from gateway.model.conditions import Require
 from gateway.model.plans import DownMode, Limit
 from gateway.model.services import Service
 
+NOTHING: Mapping[str, int] = {}
 USAGE_PAGE = ".usage"  # the page on which clients read their own usage; no upstream has such a name
 
 
@@ -19,7 +20,8 @@ class Route:
     """A service and the usage of one combination of its rules, shared by all requests that match it.
 
     `usage` is rolled up: a metric's amount is in each of its ancestors too. `template` names the patterns
-    that matched, for logs. `requires` is what the service and those rules ask of an identity.
+    that matched, for logs. `requires` is what the service and those rules ask of an identity. `unsure` are metrics of
+    which the answer says how much was used in the end.
     """
 
     service: Service
@@ -27,13 +29,19 @@ class Route:
     template: str
     requires: tuple[Require, ...] = ()
     page: str | None = None  # of the gateway's own, which answers in place of an upstream
+    unsure: frozenset[str] = frozenset()
+
+    def charged(self, status: int) -> Mapping[str, int]:
+        """What is charged when the answer has this status (0: the client left before)."""
+        return self.usage if self.service.charge.takes(status) else NOTHING
 
 
 class Charge(NamedTuple):
-    """What one request costs a limit."""
+    """What one request costs a limit. `reserved`: what it costs in the end is known when the request has ended."""
 
     limit: Limit
     cost: int
+    reserved: bool = False
 
 
 class Verdict(StrEnum):
@@ -45,10 +53,10 @@ class Verdict(StrEnum):
 
 
 class Hold(Protocol):
-    """The permits that a request has while it is under way."""
+    """What a ledger keeps for a request while it is under way: permits, and what is reserved."""
 
-    def release(self) -> None:
-        """The request has ended; more than once is as once."""
+    def settle(self, usage: Mapping[str, int]) -> None:
+        """The request has ended, and used so much of each metric (0 of what is not said); once."""
 
 
 class Outcome(NamedTuple):
@@ -57,7 +65,7 @@ class Outcome(NamedTuple):
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
     where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
     a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
-    hand what is left. `hold` is to be released when the request has ended.
+    hand what is left. `hold` is to be settled when the request has ended.
     """
 
     verdict: Verdict

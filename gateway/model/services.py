@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway.model.charging import Charging
 from gateway.model.conditions import Require
 from gateway.model.onward import Onward
 from gateway.model.plans import HITS
@@ -115,3 +116,4 @@ class Service:
     rules: tuple[Rule, ...]
     refusals: Mapping[str, Refusal] = field(default_factory=dict)  # by code, or by status for all that have no other
     require: Require | None = None
+    charge: Charging = Charging()

@@ -15,6 +15,7 @@ from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, withou
 from gateway.http.path import normalise
 from gateway.model import Route
 from gateway.proxy.recorded import Recorded
+from gateway.proxy.settling import settle_admission
 
 if TYPE_CHECKING:
     from gateway.proxy.backend import Answering, Backend, Way
@@ -289,5 +290,5 @@ class Exchange(Recorded):
         """The gate's late answer; nobody waits for it once the client is gone."""
         if self.client is not None:
             self.client.decided(self, result)
-        elif isinstance(result, Admission) and result.outcome is not None and result.outcome.hold is not None:
-            result.outcome.hold.release()
+        elif isinstance(result, Admission):
+            settle_admission(self, result)

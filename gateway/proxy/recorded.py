@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http.ratelimit import policy_of
@@ -81,6 +83,10 @@ class Recorded:
     def remaining(self) -> int | None:
         outcome = self.outcome
         return None if outcome is None or outcome.limit is None else outcome.remaining
+
+    @property
+    def charged(self) -> Mapping[str, int] | None:
+        return None if self.admission is None else self.admission.route.charged(self.status)
 
     @property
     def ledger(self) -> str | None:

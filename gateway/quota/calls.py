@@ -8,8 +8,10 @@ from gateway.quota.groups import Group, Keeper, KeptCall
 from gateway.quota.leases import Leases
 from gateway.quota.page import (
     APART,
+    APART_OPEN,
     DONE,
     LEASED,
+    OPEN,
     SENT,
     SENT_APART,
     SENT_BACK,
@@ -139,7 +141,7 @@ class Call(KeptCall):
         counter.idle = False
         counter.unreported = 0
         bank = words[place + DONE] & 1
-        used, apart = words[place + USED], words[place + APART]
+        used, apart = words[place + USED] - words[place + OPEN], words[place + APART] - words[place + APART_OPEN]
         words[place + SENT_USED] = used
         words[place + SENT_APART] = apart
         words[place + SENT_BACK] = back

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from math import ceil, inf
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -30,19 +30,23 @@ class Claim(Generic[G]):
     `firm` are the limits that may refuse, `free` those that only count; each with its cost, which is more than none.
     `shadow` are those of `free` that tell whom they would refuse. `pools` are those of `firm` that are no windows.
     `told` are the limits of which clients hear: windows, else rates, else what only counts, else permits.
-    `parts` are what it costs each scope in which it may be refused, where there are several. `permits` come
-    back when the request has ended. `plain`: nothing but windows that may refuse.
+    `parts` are what it costs each scope in which it may be refused, where there are several. `reserved` are meters of
+    which the cost is known in the end. `kept` is what is settled then: those, and permits. `plain`: nothing but
+    windows that may refuse, and all of it known at once.
     """
 
-    __slots__ = ("firm", "free", "lends", "lines", "parts", "permits", "plain", "pools", "shadow", "told")
+    __slots__ = ("firm", "free", "kept", "lends", "lines", "parts", "plain", "pools", "reserved", "shadow", "told")
 
-    def __init__(self, lines: Iterable[tuple[G, int]], parts: Iterable[Claim[G]] = ()) -> None:
+    def __init__(
+        self, lines: Iterable[tuple[G, int]], parts: Iterable[Claim[G]] = (), reserved: Set[G] = frozenset()
+    ) -> None:
         self.lines = tuple(line for line in lines if line[1])
         self.firm = tuple(line for line in self.lines if line[0].limit.over is not Over.ALLOW)
         self.free = tuple(line for line in self.lines if line[0].limit.over is Over.ALLOW)
         self.shadow = tuple(line for line in self.free if line[0].limit.shadow)
         self.pools = tuple(line for line in self.firm if line[0].limit.kind is not Kind.WINDOW)
-        self.permits = tuple(line for line in self.pools if is_permit(line[0].limit))
+        self.reserved = reserved
+        self.kept = tuple(line for line in self.lines if line[0] in reserved or is_permit(line[0].limit))
         self.told = (
             tuple(line for line in self.firm if is_window(line[0].limit))
             or tuple(line for line in self.firm if not is_permit(line[0].limit))
@@ -51,8 +55,8 @@ class Claim(Generic[G]):
         )
         firm = tuple(part for part in parts if part.firm)
         self.parts = firm if len(firm) > 1 else ()
-        self.lends = bool(self.parts or self.pools)  # units are leased, not spent, when they are granted
-        self.plain = not (self.free or self.pools)
+        self.lends = bool(self.parts or self.pools or self.kept)  # units are leased, not spent, when they are granted
+        self.plain = not (self.free or self.pools or self.kept)
 
 
 def is_permit(limit: Limit) -> bool:
@@ -63,7 +67,9 @@ def is_permit(limit: Limit) -> bool:
 def claim_of(charges: tuple[Charge, ...], meter: Callable[[Limit], G]) -> Claim[G]:
     """What charges cost the meters of their limits. Raises ValueError for what no ledger can count exactly."""
     require_sound(charges)
-    return Claim((meter(charge.limit), charge.cost) for charge in charges)
+    meters = [meter(charge.limit) for charge in charges]
+    reserved = frozenset(m for m, charge in zip(meters, charges, strict=True) if charge.reserved and is_window(m.limit))
+    return Claim(zip(meters, (charge.cost for charge in charges), strict=True), reserved=reserved)
 
 
 def is_window(limit: Limit) -> bool:
@@ -73,7 +79,8 @@ def is_window(limit: Limit) -> bool:
 
 def together(parts: tuple[Claim[G], ...]) -> Claim[G]:
     """What a request costs several scopes, as one claim."""
-    return Claim((line for part in parts for line in part.lines), parts)
+    reserved = frozenset(meter for part in parts for meter in part.reserved)
+    return Claim((line for part in parts for line in part.lines), parts, reserved)
 
 
 class Rule(NamedTuple):
@@ -97,7 +104,7 @@ def require_sound(charges: tuple[Charge, ...]) -> None:
     """Raises ValueError for charges that no ledger can count exactly."""
     if len({Rule.of(charge.limit) for charge in charges}) != len(charges):
         raise ValueError(f"two limits of plan {charges[0].limit.plan!r} would share one counter")
-    for limit, cost in charges:
+    for limit, cost, _ in charges:
         if not 0 <= cost <= LARGEST or not 0 <= limit.value <= LARGEST:
             raise ValueError(f"{limit}: cost {cost} and limit must be between 0 and 2^53")
 
@@ -112,6 +119,11 @@ def refused(limit: Limit, cost: int, remaining: int, end: float, now: float) -> 
     hopeless = end == inf or cost > limit.value
     wait = None if hopeless else max(1, ceil(end - now))
     return Outcome(Verdict.REFUSED, limit, max(0, remaining), None if end == inf else end, wait)
+
+
+def held_back(limit: Limit, end: float) -> Outcome:
+    """Over `limit` for now: what is left is held by others, or by requests under way, and may come back."""
+    return Outcome(Verdict.REFUSED, limit, 0, None if end == inf else end, 1, elsewhere=True)
 
 
 def busy(limit: Limit, cost: int) -> Outcome:

@@ -10,6 +10,7 @@ from gateway.quota.calls import CONSUME, Answer, call_key, command
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNAVAILABLE, Claim
 from gateway.quota.hand import count, count_apart, known_refusal, shadowed
+from gateway.quota.holds import Held, Holds
 from gateway.quota.leases import Leases
 from gateway.quota.local.cell import Report
 from gateway.quota.local.fallback import Fallback
@@ -29,6 +30,7 @@ class WithoutStore:
         self._leases = leases
         self._fallback = fallback
         self._telling: set[tuple[str, str]] = set()
+        self._holds = Holds(leases, lambda scope: None, self._share_back)
 
     def decide(self, claim: Claim[Meter]) -> Outcome:
         """Refused, if that is known; else what the plan says."""
@@ -44,18 +46,35 @@ class WithoutStore:
             return UNAVAILABLE  # at the edge of two windows
         outcome = self._fallback.decide(limit, lines)
         if outcome.verdict is Verdict.GRANTED:
-            self._count(claim, now)
-            return shadowed(claim, outcome)
+            held = self._count(claim, now, limit.down.mode)
+            return shadowed(claim, outcome._replace(hold=held) if held is not None else outcome)
         return outcome
 
-    def _count(self, claim: Claim[Meter], now: float) -> None:
+    def _count(self, claim: Claim[Meter], now: float, mode: DownMode) -> Held | None:
         try:
+            held = self._held(claim, now, mode) if claim.reserved else None
             for meter, cost in claim.firm:
                 if meter.limit.down.mode is DownMode.OPEN and meter.limit.kind is Kind.WINDOW:
                     count_apart(meter, cost, now, self._leases)
             count(claim, 1, now, self._leases)
         except PageFullError:
-            return  # let in by the plan's own wish, and too much to remember
+            return None  # let in by the plan's own wish, and too much to remember
+        return None if held is None else held.begin()
+
+    def _held(self, claim: Claim[Meter], now: float, mode: DownMode) -> Held:
+        """Of what was counted, or taken of shares where that was the `mode`; no permits were asked for."""
+        kept = []
+        for meter, cost in claim.kept:
+            down = meter.limit.down.mode
+            if meter in claim.reserved and (meter.counts_only or down is DownMode.OPEN):
+                kept.append(self._holds.apart(meter, cost, now))
+            elif meter in claim.reserved and down is DownMode.LOCAL is mode:
+                kept.append(self._holds.apart(meter, cost, now, share=meter.at(now).entry.key))
+        return Held(self._holds, kept)
+
+    def _share_back(self, key: str, units: int) -> None:
+        if self._fallback is not None:
+            self._fallback.give_back(key, units)
 
     def _line(self, meter: Meter, cost: int, now: float) -> Line:
         counter = meter.at(now)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from gateway.model import Outcome, Verdict
+from gateway.model import Outcome
 from gateway.quota.clock import StoreClock
-from gateway.quota.counters import UNLIMITED, Claim, busy, granted, refused, too_fast, within_rate
+from gateway.quota.counters import UNLIMITED, Claim, busy, granted, held_back, refused, too_fast, within_rate
 from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
 from gateway.quota.page import APART, USED
@@ -31,8 +31,11 @@ def take(
         if counter.hand < cost or late >= counter.end:
             return known_refusal(claim, clock)
     plain = claim.plain
+    held = None
     if not plain:
-        count(claim, 1, local + clock.behind, leases)
+        now = local + clock.behind
+        held = holds.open(claim, now) if claim.kept else None
+        count(claim, 1, now, leases)
     words = leases.page.words
     for meter, cost in claim.firm:
         counter = meter.counter
@@ -44,7 +47,7 @@ def take(
     if plain:
         return scarcest(claim)
     outcome = shadowed(claim, _told(claim, clock))
-    return outcome._replace(hold=holds.begin(claim)) if claim.permits else outcome
+    return outcome if held is None else outcome._replace(hold=held.begin())
 
 
 def _told(claim: Claim[Meter], clock: StoreClock) -> Outcome:
@@ -153,8 +156,7 @@ def held_elsewhere(meter: Meter, cost: int, clock: StoreClock) -> Outcome:
         if counter.permits:
             return busy(meter.limit, cost)
         return too_fast(meter.limit, cost, counter.tokens(local), local + clock.behind)
-    end = counter.end
-    return Outcome(Verdict.REFUSED, meter.limit, 0, None if end == inf else end, 1, elsewhere=True)
+    return held_back(meter.limit, counter.end)
 
 
 def _is_over(meter: Meter, cost: int, local: float, late: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.quota.page import APART, USED, Page
+from gateway.quota.page import APART, APART_OPEN, OPEN, USED, Page
 from gateway.quota.pools.scopes import RENEW, Pool
 from gateway.quota.scopes import NOWHERE, Counter
 
@@ -67,7 +67,8 @@ class Leases:
         if counter.quiet >= QUIET and (counter.hand or owes):
             counter.idle = True
             return True
-        if not owes and not counter.hand and counter.quiet > QUIET and counter.scope.call is None:
+        idle = not owes and not counter.hand and not words[place + OPEN] and not words[place + APART_OPEN]
+        if idle and counter.quiet > QUIET and counter.scope.call is None:
             self.release(counter)
             return False
         return counter.unreported >= LATE

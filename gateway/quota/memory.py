@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from weakref import WeakValueDictionary
 
 from gateway.model import Alert, Charge, Kind, Limit, Outcome
 from gateway.quota.adjust import Account, Had
-from gateway.quota.counters import UNLIMITED, Claim, Rule, claim_of, granted, is_window, refused, together
+from gateway.quota.counters import UNLIMITED, Claim, Rule, claim_of, granted, held_back, is_window, refused, together
 from gateway.quota.crossings import NEVER, alert, thresholds
 from gateway.quota.here import Bucket, Permits, Pool
 from gateway.quota.periods import Window, window, zone_of
@@ -21,10 +21,11 @@ SWEEP = 10_000  # counters kept before ended windows are first looked for
 class Tally:
     """A counter. Limits that differ only in value share it: before and after an edit.
 
-    `held` are units of requests under way, whose cost is known in the end.
+    `taken` are all units of admitted requests. Of these, `held` are of requests under way, whose cost is known in the
+    end; alerts hear of the others.
     """
 
-    __slots__ = ("__weakref__", "alarm", "end", "meter", "raised", "spent", "start")
+    __slots__ = ("__weakref__", "alarm", "end", "held", "meter", "raised", "start", "taken")
 
     def __init__(self) -> None:
         self._reset(0.0, -inf)
@@ -32,10 +33,15 @@ class Tally:
     def _reset(self, start: float, end: float) -> None:
         self.start = start
         self.end = end
-        self.spent = 0
+        self.taken = self.held = 0
         self.raised: set[int] = set()
         self.meter: Meter | None = None  # the one whose next bin `alarm` is
         self.alarm = NEVER
+
+    @property
+    def spent(self) -> int:
+        """Units of requests of which the cost is known."""
+        return self.taken - self.held
 
     def open(self, window: Window) -> None:
         """Start counting for `window`."""
@@ -58,7 +64,7 @@ class Meter:
     @property
     def left(self) -> int:
         """Units of the window."""
-        return self.value - self.tally.spent
+        return self.value - self.tally.taken
 
 
 class MemoryLedger:
@@ -85,16 +91,17 @@ class MemoryLedger:
                 self._open(meter, now)
         for meter, cost in claim.firm:
             tally = meter.tally
-            if tally.spent + cost > meter.value and meter.pool is None:
+            if tally.taken + cost > meter.value and meter.pool is None:
                 return self._refuse(claim, now)
         for meter, cost in claim.pools:
             refusal = meter.pool.refusal(meter.limit, cost, now)  # type: ignore[union-attr]
             if refusal is not None:
                 return refusal
+        held = Held(self, claim) if claim.kept else None
         for meter, cost in claim.lines:
             self._take(meter, cost, now)
         outcome = shadowed(claim, scarcest(claim, now))
-        return outcome._replace(hold=Held(claim)) if claim.permits else outcome
+        return outcome if held is None else outcome._replace(hold=held)
 
     def _take(self, meter: Meter, cost: int, now: float) -> None:
         tally = meter.tally
@@ -102,25 +109,37 @@ class MemoryLedger:
             meter.pool.take(meter.limit, cost, now)
             self._keep(meter.pool, now)
         else:
-            tally.spent += cost
-            if tally.spent >= tally.alarm or tally.meter is not meter:
+            tally.taken += cost
+            if tally.taken >= tally.alarm or tally.meter is not meter:
                 self._cross(meter, now)
+
+    def settle(self, meter: Meter, cost: int, used: int, start: float) -> None:
+        """A request has ended that took `cost` in the window that began at `start`."""
+        tally = meter.tally
+        if meter.pool is not None:
+            meter.pool.give_back(cost)
+        elif tally.start == start:
+            tally.held -= cost
+            tally.taken += used - cost
+            self._cross(meter, self._clock())
 
     async def read(self, scope: str, limits: Sequence[Limit]) -> list[Account]:
         """What a scope has used, in the windows that are open."""
         now, found = self._clock(), []
         for limit in limits:
             tally = self._tallies.get((scope, Rule.of(limit)))
-            spent = tally.spent if tally is not None and now < tally.end else 0
             here = window(limit.period, zone_of(limit.period, limit.zone), now)
-            found.append(Account(limit, here, Had(spent, 0, 0)))
+            had = Had(tally.spent, tally.held, 0) if tally is not None and now < tally.end else Had(0, 0, 0)
+            found.append(Account(limit, here, had))
         return found
 
     def _refuse(self, claim: Claim[Meter], now: float) -> Outcome:
         over = [(meter, cost) for meter, cost in claim.firm if meter.pool is None and meter.left < cost]
         for meter, _ in over:
             self._cross(meter, now)
-        meter, cost = max(over, key=lambda line: (line[1] > line[0].value, line[0].tally.end))
+        meter, cost = max(over, key=lambda line: (line[1] > line[0].value, not _comes_back(*line), line[0].tally.end))
+        if _comes_back(meter, cost):
+            return held_back(meter.limit, meter.tally.end)
         return refused(meter.limit, cost, meter.left, meter.tally.end, now)
 
     def _cross(self, meter: Meter, now: float) -> None:
@@ -161,6 +180,11 @@ class MemoryLedger:
         return Meter(scope, limit, tally, None)
 
 
+def _comes_back(meter: Meter, cost: int) -> bool:
+    """Whether what lacks may be given back by requests that are under way."""
+    return meter.tally.spent + cost <= meter.value
+
+
 TALLY = Tally()  # of what has no windows
 TALLY.end = inf
 
@@ -168,15 +192,19 @@ TALLY.end = inf
 class Held:
     """See Hold."""
 
-    def __init__(self, claim: Claim[Meter]) -> None:
-        self._permits = claim.permits
+    def __init__(self, ledger: MemoryLedger, claim: Claim[Meter]) -> None:
+        """Of a request that takes its units now."""
+        self._ledger = ledger
+        self._kept = [(meter, cost, meter.tally.start) for meter, cost in claim.kept]
+        for meter, cost in claim.kept:
+            if meter.pool is None:
+                meter.tally.held += cost
 
-    def release(self) -> None:
+    def settle(self, usage: Mapping[str, int]) -> None:
         """See Hold."""
-        permits, self._permits = self._permits, ()
-        for meter, cost in permits:
-            assert meter.pool is not None
-            meter.pool.give_back(cost)
+        kept, self._kept = self._kept, []
+        for meter, cost, start in kept:
+            self._ledger.settle(meter, cost, usage.get(meter.limit.metric, 0), start)
 
 
 def shadowed(claim: Claim[Meter], outcome: Outcome) -> Outcome:

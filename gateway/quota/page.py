@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 CELLS = 262_144  # counters at a time; only what is used takes memory
-WORDS = 16  # of 8 bytes, in a cell
+WORDS = 18  # of 8 bytes, in a cell
 TEXT = 1_536  # bytes
 HEADER = 4_096
 WORDS_AT = HEADER
@@ -35,6 +35,8 @@ TOLD = 10  # and 11: USED as the store knows it
 TOLD_APART = 12  # and 13
 SENT_EPOCH = 14  # of the store, at that call
 TAKEN = 15  # 1: the cell is in use
+OPEN = 16  # of USED and of APART: by requests under way, whose cost is known in the end; the store is not told yet
+APART_OPEN = 17
 
 NOTHING = memoryview(bytes(WORDS * 8)).cast("q")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-from gateway.model import Charge, Limit, Outcome
+from gateway.model import Charge, Limit, Outcome, Over
 from gateway.quota.counters import Claim, claim_of, together
 from gateway.quota.crossings import about, thresholds
-from gateway.quota.page import APART, DONE, TOLD, TOLD_APART, USED, Entry, Page
+from gateway.quota.page import APART, APART_OPEN, DONE, OPEN, TOLD, TOLD_APART, USED, Entry, Page
 from gateway.quota.periods import DAY, Window, window, zone_of
 from gateway.store import keys
 
@@ -78,8 +78,8 @@ class Counter:
         words, place = page.words, self.place
         bank = words[place + DONE] & 1
         return (
-            words[place + USED] != words[place + TOLD + bank]
-            or words[place + APART] != words[place + TOLD_APART + bank]
+            words[place + USED] - words[place + OPEN] != words[place + TOLD + bank]
+            or words[place + APART] - words[place + APART_OPEN] != words[place + TOLD_APART + bank]
         )
 
     def short_of(self, units: int) -> bool:
@@ -98,11 +98,12 @@ class Counter:
 class Meter:
     """A limit in a scope, and the counter of the window that it is in."""
 
-    __slots__ = ("_bins", "_rule", "_zone", "counter", "limit", "scope", "value")
+    __slots__ = ("_bins", "_rule", "_zone", "counter", "counts_only", "limit", "scope", "value")
 
     def __init__(self, prefix: str, scope: Scope, limit: Limit) -> None:
         self.scope = scope
         self.limit = limit
+        self.counts_only = limit.over is Over.ALLOW
         self.value = limit.leased
         self._zone = zone_of(limit.period, limit.zone)
         self._rule = keys.counters(prefix, scope.name, limit, self._zone)

@@ -180,7 +180,8 @@ def _route(service: Service, counted: int) -> Route:
             _add(usage, service.metrics, metric, delta)
     asked = (service.require, *(rule.require for rule in rules))
     requires = tuple(require for require in asked if require is not None)
-    return Route(service, usage, ", ".join(rule.pattern for rule in rules), requires)
+    unsure = frozenset(usage if service.charge.except_status else ())
+    return Route(service, usage, ", ".join(rule.pattern for rule in rules), requires, unsure=unsure)
 
 
 def _add(usage: dict[str, int], parents: Mapping[str, str | None], metric: str, delta: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Protocol
 
 
@@ -12,7 +12,7 @@ class Record(Protocol):
     @property
     def kind(self) -> Hashable:
         """Equal for records that are alike in service, template, application, plan, subject, proof, status, reason,
-        target, limits and ledger."""
+        target, limits, what was charged and ledger."""
 
     def identify(self) -> tuple[bytes, bytes]:
         """The request id and the trace id."""
@@ -92,6 +92,10 @@ class Record(Protocol):
     @property
     def shadow(self) -> str | None:
         """A limit in shadow that would have refused the request."""
+
+    @property
+    def charged(self) -> Mapping[str, int] | None:
+        """Units of each metric; none where its answer is not charged. None: it was not let in."""
 
     @property
     def ledger(self) -> str | None:

@@ -199,6 +199,12 @@ def test_a_service_that_changes_concerns_all_who_may_call_it(edited: Edited) -> 
     )
 
 
+def test_answers_that_are_not_charged_any_more(edited: Edited) -> None:
+    free = ("    rules:\n", "    charge: {except_status: [5xx, 404]}\n    rules:\n")
+    (item,) = compare(*edited(free)).items
+    assert item.changes == (Change("charge.except_status", None, "5xx, 404"),)
+
+
 def test_a_rule_that_is_there_twice_counts_twice(edited: Edited) -> None:
     twice = ("      - POST /orders: writes", "      - POST /orders: writes\n      - POST /orders: hits")
     (item,) = compare(*edited(twice)).items

@@ -22,7 +22,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis]
 KEY, REVOKED = create(), create()
 SERVICE = ORDERS.replace(
     "accept: [{jwt: keycloak}]", "accept: [{jwt: keycloak}, {api_key: {header: X-Api-Key}}]"
-).replace("- POST /orders: hits", "- {POST /orders: hits, require: {roles: [clerk]}}")
+).replace(
+    "- POST /orders: hits", "- {POST /orders: hits, require: {roles: [clerk]}}\n    charge: {except_status: [5xx]}"
+)
 PLANS = f"""
 plans:
   gold: {{services: [orders], allow: {{orders: [GET /orders, POST /orders]}}, limits: {{hits: [2/eternity]}}}}
@@ -98,7 +100,7 @@ async def test_what_is_spent_is_told_and_nothing_is_counted(gateway: Gateway, st
     token = stage.token()
     request = (token, "GET /orders")
     steps = await explained(gateway, *request)
-    assert steps["route"].text == "service orders; rules /orders; it uses 1 hits"
+    assert steps["route"].text == "service orders; rules /orders; it uses 1 hits, and nothing where it is answered 5xx"
     assert steps["limit hits/eternity"].text == "0 of 2 spent by mobile for ever; this request costs 1"
     for _ in range(2):
         assert (await gateway.get("/orders", token=token)).status_code == 200

@@ -149,7 +149,7 @@ def fits(spent: Counter[Any], parts: Parts, now: float) -> bool:
     return all(
         not cost or rule.over is Over.ALLOW or spent[key_of(scope, rule, now)] + cost <= rule.value
         for scope, charged in parts
-        for rule, cost in charged
+        for rule, cost, _ in charged
     )
 
 
@@ -158,7 +158,7 @@ def key_of(scope: str, rule: Limit, now: float) -> tuple[str, Limit, float]:
 
 
 def spend(spent: Counter[Any], parts: Parts, now: float) -> None:
-    spent.update({key_of(scope, rule, now): cost for scope, charged in parts for rule, cost in charged})
+    spent.update({key_of(scope, rule, now): cost for scope, charged in parts for rule, cost, _ in charged})
 
 
 @pytest.mark.parametrize("kind", KINDS)

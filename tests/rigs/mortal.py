@@ -16,8 +16,8 @@ from typing import Any
 
 from redis import Redis
 
-from gateway.model import Charge, Limit, Over, Period, Store, Verdict
-from gateway.quota import calls, hand, leases, page, scopes
+from gateway.model import Charge, Hold, Limit, Over, Period, Store, Verdict
+from gateway.quota import calls, hand, holds, leases, page, scopes
 from gateway.quota.calls import CONSUME, Answer, Call, Group
 from gateway.quota.clock import StoreClock
 from gateway.quota.counters import Claim
@@ -32,7 +32,7 @@ from gateway.store.topology import topology
 
 NOW = 4_102_747_200.0
 LIFE = 60  # steps
-FILES = {module.__file__ for module in (calls, hand, leases, page, scopes)}
+FILES = {module.__file__ for module in (calls, hand, holds, leases, page, scopes)}
 
 
 def limit(metric: str, value: int, **fields: Any) -> Limit:
@@ -48,11 +48,18 @@ KEPT = {
 
 @dataclass
 class Diary:
-    """What a process wrote down outside its page: units let in; those that it was about to; those given up."""
+    """What a process wrote down outside its page: units charged; those that it was about to charge or (below 0) to give
+    back; those given up.
+    """
 
     did: dict[str, int] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+
+    def allows(self, name: str, spent: int) -> bool:
+        """Whether so much may be charged after it all."""
+        charged, may = self.did.get(name, 0), self.under_way.get(name, 0)
+        return charged + min(0, may) <= spent <= charged + max(0, may)
 
     @classmethod
     def read(cls, path: Path) -> Diary:
@@ -78,7 +85,7 @@ def add(sums: dict[str, int], units: dict[str, int]) -> None:
 class Mortal:
     """One process, as a ledger runs it: one scope, a call at a time."""
 
-    STEPS = (("use", 6), ("ask", 3), ("refill", 2), ("give_back", 1), ("ask_again", 1), ("undo", 1))
+    STEPS = (("use", 6), ("end", 4), ("ask", 3), ("refill", 2), ("give_back", 1), ("ask_again", 1), ("undo", 1))
 
     def __init__(self, url: str, name: str, seed: int, *, gives_up: bool = False) -> None:
         self.name = name
@@ -140,6 +147,8 @@ class Mortal:
         self._clock.learn(NOW, 0.0, 0.0)
         self._scope = self.scope()
         self._claims = [self._scope.claim(charges) for charges in MIXES]
+        self._holds = Holds(self._leases, lambda scope: None)
+        self._under_way: list[tuple[Claim[Meter], Hold]] = []
         self._number = 0
         if instructions is not None:
             sys.settrace(killer(instructions))
@@ -160,10 +169,22 @@ class Mortal:
         for _ in range(self._rng.randrange(1, 9)):
             claim = self._rng.choice(self._claims)
             self._write("may", costs(claim, 1))
-            holds = Holds(self._leases, lambda scope: None)
-            outcome = take(claim, self._clock, self._leases, holds, lambda scope: setattr(scope, "refill", True))
+            outcome = take(claim, self._clock, self._leases, self._holds, lambda scope: setattr(scope, "refill", True))
             granted = outcome is not None and outcome.verdict is Verdict.GRANTED
             self._write("did", costs(claim, 1) if granted else {})
+            if outcome is not None and outcome.hold is not None:
+                self._under_way.append((claim, outcome.hold))
+
+    def _end(self) -> None:
+        """Requests whose cost is known only now: nothing, less than was reserved, as much, or more."""
+        self._rng.shuffle(self._under_way)
+        for _ in range(self._rng.randrange(len(self._under_way) + 1)):
+            claim, hold = self._under_way.pop()
+            used = {meter.limit.metric: self._rng.randrange(2 * cost) for meter, cost in claim.kept}
+            more = {meter.limit.metric: used[meter.limit.metric] - cost for meter, cost in claim.kept}
+            self._write("may", more)
+            hold.settle(used)
+            self._write("did", more)
 
     def _ask(self, times: int = 1) -> None:
         """Requests that wait for the store; some of them not long enough."""
@@ -239,6 +260,8 @@ MIXES = (
     (Charge(KEPT["hits"], 2), Charge(KEPT["writes"], 1)),
     (Charge(KEPT["hits"], 1), Charge(KEPT["soft"], 1)),
     (Charge(KEPT["soft"], 3),),
+    (Charge(KEPT["hits"], 3, reserved=True), Charge(KEPT["writes"], 1)),
+    (Charge(KEPT["soft"], 2, reserved=True), Charge(KEPT["writes"], 2, reserved=True)),
 )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -35,12 +35,14 @@ class Finished:
     limit: str | None = "100 hits per minute"
     remaining: int | None = 42
     shadow: str | None = None
+    charged: Mapping[str, int] | None = field(default_factory=lambda: {"hits": 1})
     ledger: str | None = None
 
     @property
     def kind(self) -> tuple[object, ...]:
         who = self.service, self.template, self.application, self.plan, self.subject, self.proof
-        return (*who, self.status, self.reason, self.upstream_name, self.limit, self.shadow, self.ledger)
+        limits = self.limit, self.shadow, str(self.charged), self.ledger
+        return (*who, self.status, self.reason, self.upstream_name, *limits)
 
     def identify(self) -> tuple[bytes, bytes]:
         return self.request_id.encode(), self.trace_id.encode()

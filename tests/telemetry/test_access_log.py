@@ -76,6 +76,7 @@ def test_a_request_is_one_line_of_json(finished: Callable[..., Any]) -> None:
         "upstream": "https://orders-1.internal:8443",
         "limit": "100 hits per minute",
         "shadow": None,
+        "charged": {"hits": 1},
         "ledger": None,
         "bytes_in": 0,
         "bytes_out": 512,
@@ -89,6 +90,7 @@ def test_what_is_not_known_is_null(finished: Callable[..., Any]) -> None:
     refused = finished(
         service=None, template=None, application=None, plan=None, subject=None, proof=None, status=404,
         reason="no_service", upstream_seconds=None, upstream_name=None, limit=None, remaining=None,
+        charged=None,
     )  # fmt: skip
     line = line_of(refused)
     assert (line["status"], line["reason"]) == (404, "no_service")
@@ -102,9 +104,16 @@ def test_what_is_not_known_is_null(finished: Callable[..., Any]) -> None:
         "upstream",
         "upstream_ms",
         "limit",
+        "charged",
         "remaining",
     ]
     assert [line[name] for name in unknown] == [None] * len(unknown)
+
+
+def test_as_many_metrics_are_told_as_a_line_has_room_for(finished: Callable[..., Any]) -> None:
+    charged = {"hits": 1, "x" * 120: 2, "tokens": 10**15}
+    assert line_of(finished(charged=charged))["charged"] == {"hits": 1, "tokens": 10**15}
+    assert line_of(finished(charged={}))["charged"] == {}
 
 
 @pytest.mark.parametrize("mode", ["open", "local"])
@@ -161,13 +170,13 @@ def test_a_hostile_client_can_neither_forge_a_line_nor_make_it_so_long_that_work
         method=method, host=host, path=path, request_id=request_id, trace_id=request_id, peer=peer, subject=subject,
         application=application, template=template, service=template, plan=template, upstream_name=template,
         limit=template, shadow=template, reason=template, ledger=template, proof=template,
-        bytes_in=2**63, bytes_out=2**63, remaining=2**63,
+        bytes_in=2**63, bytes_out=2**63, remaining=2**63, charged={f"metric{n}": 10**15 for n in range(99)},
     )  # fmt: skip
     [line] = lines_of(record)
     assert len(line) <= select.PIPE_BUF
     assert line.isascii() and line[:-1].decode().replace("\x7f", "").isprintable()
     fields = json.loads(line)
-    assert len(fields) == 24
+    assert len(fields) == 25
     assert fields["status"] == 200
 
 
@@ -179,7 +188,7 @@ def test_a_path_is_written_whole_where_it_fits(finished: Callable[..., Any], pat
 def test_a_long_path_is_cut_with_an_ellipsis(finished: Callable[..., Any]) -> None:
     path = line_of(finished(path=b"/" + b"x" * 5000))["path"]
     assert path.startswith("/xxx") and path.endswith("x…")
-    assert 700 < len(path) < 768
+    assert 650 < len(path) < 712
 
 
 def test_lines_wait_for_each_other_at_most_100_ms(

@@ -10,6 +10,7 @@ from gateway.config.blocks import network as net
 from gateway.config.blocks import scalars as of
 from gateway.config.blocks import sizes
 from gateway.config.blocks.base import Block, Named, OneOrSome, Some
+from gateway.config.blocks.charging import Charge
 from gateway.config.blocks.conditions import Require
 from gateway.config.blocks.limits import ServiceLimit
 from gateway.config.blocks.onward import READER, OnwardKeys
@@ -159,10 +160,10 @@ class Service(Block):
     refusals: dict[Reason, Refusal] = Field(default_factory=dict)
     """How clients are told that they are refused: by the code of the refusal, or by its status for all others."""
 
-    later: ClassVar = {
-        "policies": "leave it out",
-        "charge": "leave it out: every admitted request is charged",
-    }
+    charge: Charge | None = None
+    """For which answers nothing is charged; every request that was let in is charged if left out."""
+
+    later: ClassVar = {"policies": "leave it out"}
 
     @model_validator(mode="after")
     def _usage_is_inside(self) -> Self:

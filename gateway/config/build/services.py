@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from gateway import model
+from gateway.config.blocks.charging import Charge
 from gateway.config.blocks.conditions import required
 from gateway.config.blocks.services import AcceptLine, Metric, Service, Tls, Upstream
 from gateway.config.build.context import Context, Where
@@ -78,7 +79,12 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
             for r in block.rules
         ),
         require=required(block.require),
+        charge=charging(block.charge),
     )
+
+
+def charging(block: Charge | None) -> model.Charging:
+    return model.Charging() if block is None else model.Charging(except_status=tuple(block.except_status))
 
 
 def _check_metrics(block: Service, known: frozenset[str], where: Where, context: Context) -> None:

@@ -32,6 +32,11 @@ class Cell:
     def spend(self, units: int) -> None:
         self._words[self._at + SPENT] += units
 
+    def give_back(self, units: int) -> None:
+        """As many of them as no report has told of."""
+        untold = self._words[self._at + SPENT] - self._words[self._at + SENDING]
+        self._words[self._at + SPENT] -= min(units, untold)
+
     @property
     def owed(self) -> int:
         """Units that the store may not know."""

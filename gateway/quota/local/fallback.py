@@ -45,6 +45,11 @@ class Fallback:
         self._note(limit.plan, limit.down.mode)
         return outcome
 
+    def give_back(self, key: str, units: int) -> None:
+        """See LocalShares."""
+        if self.shares is not None:
+            self.shares.give_back(key, units)
+
     def over(self) -> None:
         """The store counts again. Says how many requests each plan let in meanwhile; nothing where none did."""
         for (plan, mode), requests in self._let_in.items():

@@ -81,6 +81,12 @@ class LocalShares:
             cell.spend(cost)
         return True
 
+    def give_back(self, key: str, units: int) -> None:
+        """Units that were taken of a counter were not used after all. What a report has told of them stays spent."""
+        cell = None if self._own is None else self._own.by_key.get(key)
+        if cell is not None:
+            cell.give_back(units)
+
     def _open(self, now: float) -> None:
         try:
             boot = self._boot or boot_id()

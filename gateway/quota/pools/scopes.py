@@ -109,6 +109,7 @@ class PoolMeter(Meter):
     def __init__(self, scope: Scope, limit: Limit, pool: Pool) -> None:  # the pool stands for every window
         self.scope = scope
         self.limit = limit
+        self.counts_only = False
         self.value = pool.most
         self.counter = pool
 

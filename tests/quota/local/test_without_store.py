@@ -28,7 +28,7 @@ class Lonely:
         self.leases = Leases(Page())
         self._scopes = {name: Scope("gw", "p", name) for name in ("mobile", "service:orders")}
         fallback = Fallback()
-        fallback.shares = open_shares(*shared)
+        self.shares = fallback.shares = open_shares(*shared)
         self._without = WithoutStore(clock, self.leases, fallback)
 
     def claim(self, **charged: tuple[Limit, ...]) -> Claim[Meter]:

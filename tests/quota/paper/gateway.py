@@ -27,7 +27,9 @@ class Ledger(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Request:
-    """What was asked of which gateway, and what it was told. Times are the loop's."""
+    """What was asked of which gateway, and what it was told. Times are the loop's. `used` is what it used of what was
+    reserved, by metric, once it has ended.
+    """
 
     gateway: str
     scope: str
@@ -36,6 +38,16 @@ class Request:
     outcome: Outcome | None = None
     answered: float = float("inf")
     answers: int = 0
+    used: dict[str, int] | None = None
+    ended: float = float("inf")
+
+    @property
+    def reserves(self) -> bool:
+        return any(charge.reserved for charge in self.charges)
+
+    def charged(self, charge: Charge) -> int:
+        """What it was charged: what it used, or all where nobody knows that."""
+        return self.used[charge.limit.metric] if charge.reserved and self.used is not None else charge.cost
 
     def hear(self, outcome: Outcome, now: float) -> None:
         self.outcome, self.answered = outcome, now
@@ -75,6 +87,13 @@ class PaperGateway:
 
         self.process.run(self._consume, request, done)
         return request
+
+    def end(self, request: Request, used: dict[str, int]) -> None:
+        """A request that was let in has ended."""
+        if self.died > self._loop.time() and request.used is None:
+            assert request.outcome is not None and request.outcome.hold is not None
+            request.used, request.ended = used, self._loop.time()
+            self.process.run(request.outcome.hold.settle, used)
 
     def kill(self) -> None:
         """As kill -9: what it sent may be executed or not, and it hears of nothing."""

@@ -20,6 +20,7 @@ OPENING = 6.0  # seconds until a new store's fence is open
 REST = 12.0  # seconds in which all that was disturbed comes to rest: the fence, and the longest pause between attempts
 PATIENT = 8  # how often who uses up the rest asks again
 SOME = 20.0  # seconds that using it up may take
+LASTS = (0.06, 0.06, 0.3, 2.0, 9.0)  # seconds of a request whose cost is known in the end
 
 
 class Player:
@@ -34,6 +35,8 @@ class Player:
         self._busy_until = 0.0  # when the last fault that ends by itself has ended
         self._storms = 0
         self._under_way: list[asyncio.Task[None]] = []
+        self._chance = Random(schedule.seed)
+        self._reserving: dict[Request, PaperGateway] = {}
 
     def play(self) -> list[str]:
         """What was violated."""
@@ -89,6 +92,8 @@ class Player:
         if (gateway := self._living(which)) is not None:
             disturbed = self._busy_until > self.world.loop.time()  # then what it has in hand may not come back
             self.world.note("kill" if disturbed else "drain", gateway.name)
+            for request in [request for request, its in self._reserving.items() if its is gateway]:
+                self._end(request)
             await gateway.drain()
 
     async def _pause(self, which: int, seconds: float) -> None:
@@ -228,7 +233,7 @@ class Player:
         truth = Truth(self.world)
         window, _ = truth.windows(charge.limit, request)
         uses = truth.uses(key_of(SCOPE, charge.limit))
-        admitted = sum(use.cost for use in uses if use.first <= window <= use.last)
+        admitted = sum(use.charged for use in uses if use.first <= window <= use.last)
         if admitted < charge.limit.value:
             self.found.append(f"only {admitted} of {charge.limit.value} could be used: {request}")
 
@@ -245,8 +250,24 @@ class Player:
             return
         versions = self._versions[gateway]
         rules = [rule for rule in self._schedule.rules if wide or rule.metric == "hits"]
-        charges = tuple(Charge(rule.limit(versions.get(rule)), cost) for rule in rules)
-        self.world.ask(gateway, SCOPE, charges)
+        reserved = self._chance.random() < self._schedule.reserving
+        charges = tuple(Charge(rule.limit(versions.get(rule)), cost, reserved) for rule in rules)
+        request = self.world.ask(gateway, SCOPE, charges)
+        if request is not None and reserved:
+            self._reserving[request] = gateway
+            self._under_way.append(asyncio.create_task(self._end_later(request, self._chance.choice(LASTS))))
+
+    async def _end_later(self, request: Request, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        while self._reserving[request].process.paused:
+            await asyncio.sleep(0.1)
+        self._end(request)
+
+    def _end(self, request: Request) -> None:
+        """It has used nothing, less than was reserved, as much, or more."""
+        if request.outcome is not None and request.outcome.hold is not None:
+            used = {metric: self._chance.randrange(2 * cost + 1) for (metric, cost) in costs(request).items()}
+            self._reserving[request].end(request, used)
 
     def _living(self, which: int) -> PaperGateway | None:
         living = [gateway for gateway in self.world.gateways if gateway.serves]
@@ -257,6 +278,10 @@ class Player:
         self.world.note(kind, who, seconds)
         self._busy_until = max(self._busy_until, self.world.loop.time() + seconds)
         self.world.loop.outside(seconds, end)
+
+
+def costs(request: Request) -> dict[str, int]:
+    return {charge.limit.metric: charge.cost for charge in request.charges}
 
 
 def play(schedule: Schedule, make: Make, *, timeout: float = 0.05) -> list[str]:

@@ -44,6 +44,7 @@ class Schedule:
     ("edit", rule, value, gateways) · ("failover", seconds). A jump is of the store's clock, a set of a gateway's.
     The next step comes after `part` of the traffic. Gateways are counted among those that live; `keep` is the part of
     the writes that survive; `gateways` of an edit is a mask: the others keep the version of the plan that they have.
+    `reserving` is the part of the requests whose cost is known when they have ended.
     """
 
     seed: int
@@ -52,6 +53,7 @@ class Schedule:
     start: float
     steps: tuple[Step, ...]
     replicas: int = 0
+    reserving: float = 0.0
 
 
 MINUTE, HOUR = Period.MINUTE, Period.HOUR
@@ -173,9 +175,8 @@ def schedule(kind: str, seed: int) -> Schedule:
         place = random.randrange(min(4, len(steps)))
         steps = (*steps[:place], *random.choice(STORIES[kind])(random), *steps[place:])
     start = some(random, 0.0, 30.0, 55.0, 59.0, random.uniform(0, 3600), 3595.0)
-    return Schedule(
-        seed, random.randrange(1, 5), random.choice(PLANS), start, steps, int(kind in {"failovers", "taken"})
-    )
+    gateways, rules, replicas = random.randrange(1, 5), random.choice(PLANS), int(kind in {"failovers", "taken"})
+    return Schedule(seed, gateways, rules, start, steps, replicas, some(random, 0.0, 0.3, 1.0))
 
 
 def shorten(found: Schedule, fails: Callable[[Schedule], bool]) -> Schedule:

@@ -35,13 +35,21 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Use:
-    """Units that a request charged a counter, and the windows (by number) to which it may belong."""
+    """Units that a request took of a counter and was charged in the end, and the windows (by number) to which it may
+    belong.
+    """
 
     request: Request
     limit: Limit
     cost: int
+    charged: int
     first: int
     last: int
+
+    @property
+    def held(self) -> int:
+        """Units that its window had to have room for."""
+        return min(self.cost, self.charged)
 
 
 def key_of(scope: str, limit: Limit) -> Key:
@@ -131,7 +139,7 @@ class Truth:
                 for last in borders[place:]:
                     inside = [use for use in uses if first <= use.first and use.last <= last]
                     most = sum(self._value(uses, window) for window in range(first, last + 1) if window in borders)
-                    admitted, lost = sum(use.cost for use in inside), self._lost(key, first, last)
+                    admitted, lost = sum(use.held for use in inside), self._lost(key, first, last)
                     if admitted > most + lost:
                         yield f"{admitted} admitted of {most} (+ {lost} lost) in windows {first}–{last} of {key}"
 
@@ -191,7 +199,7 @@ class Truth:
                     continue  # processes tell a store that forgot of the windows that go on
                 sure = [use for use in uses if use.first == use.last == window and self._told(use)]
                 value = self._value(uses, window)
-                spent = sum(use.cost for use in sure)
+                spent = sum(use.charged for use in sure)
                 for bin_ in set.intersection(*(set(use.limit.bins) for use in uses)):
                     about = (key.scope, key.metric, key.period, window * SECONDS[key.period], bin_)
                     if spent and spent * 100 >= bin_ * value and about not in raised:
@@ -209,8 +217,9 @@ class Truth:
         for request in self._history.requests:
             if request.outcome is None or request.outcome.verdict is not Verdict.GRANTED:
                 continue
-            for limit, cost in request.charges:
-                use = Use(request, limit, cost, *self.windows(limit, request))
+            for charge in request.charges:
+                limit, cost, charged = charge.limit, charge.cost, request.charged(charge)
+                use = Use(request, limit, cost, charged, *self.windows(limit, request))
                 found.setdefault(key_of(request.scope, limit), []).append(use)
         return found
 
@@ -235,7 +244,7 @@ class Truth:
     def _spent(self, key: Key, first: int, last: int, at: float) -> int:
         """Units of requests that were let in or nearly so by then, and may be of these windows."""
         return sum(
-            use.cost for use in self.uses(key) if use.request.asked <= at and use.first <= last and first <= use.last
+            use.charged for use in self.uses(key) if use.request.asked <= at and use.first <= last and first <= use.last
         )
 
     def _lost(self, key: Key, first: int, last: int) -> int:
@@ -273,7 +282,7 @@ class Truth:
             cost
             for request in self._late
             if request.scope == key.scope and request.asked <= at and self._in_vain(request, at)
-            for limit, cost in request.charges
+            for limit, cost, _ in request.charges
             if key_of(request.scope, limit) == key
         )
 
@@ -302,7 +311,8 @@ class Truth:
 
     def _told(self, use: Use) -> bool:
         """Whether the store knows by now what was spent."""
-        answered, gateway = use.request.answered, use.request.gateway
+        request, gateway = use.request, use.request.gateway
+        answered = max(request.answered, request.ended) if request.reserves else request.answered
         if any(loss > answered and not self._tells(gateway, loss) for loss in self._losses):
             return False
         reported = min(self._deaths[gateway], self._world.loop.time()) >= answered + 2
