@@ -119,8 +119,9 @@ class Worker:
         self._ledger = await self._make_ledger(stack, servers)
         self._shared = await self._share(stack, servers)
         refusals = count_refusals(stack, self._shared, self._config.store.prefix, self._channel)
-        site = build_site(self._config, self._ledger, self._shared, refusals, loop)
-        self._staging = Staging(site, self._ledger, self._shared, refusals)
+        called = self._metrics.provider_call
+        site = build_site(self._config, self._ledger, self._shared, refusals, loop, on_call=called)
+        self._staging = Staging(site, self._ledger, self._shared, refusals, called)
         self._shared.marks.watch(self._marked)
         stack.push_async_callback(self._staging.close)
         tell_key_uses(stack, self._shared, self._config.store.prefix, self._channel, self._staging.take_key_uses)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gateway.gate import Gate, Ledger, Permits
+from gateway.identity.calls import OnCall, nobody
 from gateway.identity.passport import Passport
 from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Service, Upstream
 from gateway.outward import board, keys_page, onward, signing_keys
@@ -56,14 +57,16 @@ def build_site(
     before: Site | None = None,
     *,
     clock: Callable[[], float] = time.time,
+    on_call: OnCall = nobody,
 ) -> Site:
     """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
     are its own; what remembers requests' decisions is new.
 
-    `clock` gives Unix seconds. Raises ValueError, OSError or ssl.SSLError for what cannot be used.
+    `clock` gives Unix seconds; `on_call` counts what providers are asked. Raises ValueError, OSError or ssl.SSLError
+    for what cannot be used.
     """
     sign_on = sign_on_of(config, shared, clock)
-    passport = passport_of(config, shared, sign_on, None if before is None else before.passport, clock)
+    passport = passport_of(config, shared, sign_on, None if before is None else before.passport, clock, on_call)
     known = {} if before is None else {pool.upstream: pool for pool in before.pools.values()}
     ways = [way for service in config.services.values() for way in ways_of(service)]
     pools = {way: known.get(upstream) or Pool(upstream, loop) for way, upstream in ways}
@@ -96,7 +99,12 @@ def build_site(
 
 
 def passport_of(
-    config: Config, shared: Shared, sign_on: SignOn | None, before: Passport | None, clock: Callable[[], float]
+    config: Config,
+    shared: Shared,
+    sign_on: SignOn | None,
+    before: Passport | None,
+    clock: Callable[[], float],
+    on_call: OnCall,
 ) -> Passport:
     return Passport(
         config.providers,
@@ -108,6 +116,7 @@ def passport_of(
         sign_on=None if sign_on is None else sign_on.door,
         before=before,
         clock=clock,
+        on_call=on_call,
     )
 
 

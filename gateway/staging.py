@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.control import unpack
 from gateway.gate import Ledger
+from gateway.identity.calls import OnCall, nobody
 from gateway.identity.passport import close_all
 from gateway.identity.provider import Provider
 from gateway.quota.refusals import Refusals
@@ -26,11 +27,14 @@ AT_ONCE = 20  # services, rules of services, plans, or applications that are fre
 class Staging:
     """`site` is what is served."""
 
-    def __init__(self, site: Site, ledger: Ledger, shared: Shared, refusals: Refusals) -> None:
+    def __init__(
+        self, site: Site, ledger: Ledger, shared: Shared, refusals: Refusals, on_call: OnCall = nobody
+    ) -> None:
         self.site = site
         self._ledger = ledger
         self._shared = shared
         self._refusals = refusals
+        self._on_call = on_call
         self._next: Site | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -81,7 +85,8 @@ class Staging:
         loop = asyncio.get_running_loop()
 
         def build() -> Site:
-            return build_site(unpack(packed), self._ledger, self._shared, self._refusals, loop, self.site)
+            parts = self._ledger, self._shared, self._refusals, loop, self.site
+            return build_site(unpack(packed), *parts, on_call=self._on_call)
 
         with yielding():
             return await loop.run_in_executor(None, build)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
 from gateway.errors import Unavailable
+from gateway.identity.calls import FAILED, OK, REFUSED, OnCall, nobody
 from gateway.identity.channel import Channel, FetchFailed
 from gateway.identity.refusals import InvalidToken
 from gateway.model import Introspection
@@ -38,8 +40,10 @@ class Introspector:
         *,
         clock: Callable[[], float],
         log: logging.Logger,
+        on_call: OnCall = nobody,
     ) -> None:
         self._name = name
+        self._on_call = on_call
         self._channel = channel
         self._client = (settings.client_id, settings.client_secret)
         self._clock = clock
@@ -76,15 +80,19 @@ class Introspector:
 
     async def _fly(self, token: bytes, digest: bytes) -> None:
         told: Told = _away("tokens cannot be verified at the moment")
+        begun, result = time.monotonic(), FAILED
         try:
             async with self._permits:
+                begun = time.monotonic()
                 told = self._read(await self._fetch(token), digest)
+            result = OK if isinstance(told, dict) else REFUSED
             self._heard("")
         except FetchFailed as error:
             self._heard(str(error))
         except Exception:  # a fault of ours is no answer either
             self._log.exception("identity %s: a token could not be asked about", self._name)
         finally:
+            self._on_call(self._name, "introspection", result, time.monotonic() - begun)
             self._tell(digest, told)
 
     async def _fetch(self, token: bytes) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gateway.http.peer import client_of
+from gateway.identity.calls import FAILED, OK, OnCall, nobody
 from gateway.identity.channel import FetchFailed
 from gateway.identity.keys import KeySet
 
@@ -53,8 +55,10 @@ class KeyRing:
         clock: Callable[[], float],
         sleep: Sleep,
         log: logging.Logger,
+        on_call: OnCall = nobody,
     ) -> None:
         self.keys = KeySet()
+        self._on_call = on_call
         self._name = name
         self._source = source
         self._changed = changed
@@ -154,8 +158,10 @@ class KeyRing:
         return self._flight
 
     async def _run(self, fetch: Callable[[], Awaitable[KeySet]]) -> None:
+        begun, result = time.monotonic(), FAILED
         try:
             self._adopt(await fetch())
+            result = FAILED if self._failure else OK
         except FetchFailed as error:
             self._fail(str(error))
         except Exception:  # a fault of ours must not end the refreshing
@@ -163,6 +169,7 @@ class KeyRing:
             self._fail("internal error")
         finally:
             self._flight = None
+            self._on_call(self._name, "keys", result, time.monotonic() - begun)
             self._tell()
 
     async def _keep_fresh(self) -> None:

@@ -20,6 +20,7 @@ from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
 from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
+from gateway.identity.calls import OnCall, nobody
 from gateway.identity.certificates import CertificateVerifier, Issuer
 from gateway.identity.credentials import Ask, is_by_dpop
 from gateway.identity.floods import Floods
@@ -77,10 +78,11 @@ class Passport:
         clock: Callable[[], float] = time.time,
         sleep: Sleep = asyncio.sleep,
         log: logging.Logger | None = None,
+        on_call: OnCall = nobody,
     ) -> None:
         """`clock` in Unix seconds. `tolerance` is for refused credentials from one address; None: of any number.
-        `marks` tell what was revoked, `replays` what was used before. Providers that have not changed since `before` go
-        on, with keys and known tokens.
+        `marks` tell what was revoked, `replays` what was used before; `on_call` counts what providers are asked.
+        Providers that have not changed since `before` go on, with keys and known tokens.
 
         Raises ValueError for a key's bad digest or an unusable CA of clients, OSError for a CA that cannot be read.
         """
@@ -98,7 +100,9 @@ class Passport:
 
         def provider(name: str, oidc: Oidc) -> Provider:
             old = known.get(name)
-            return old if old and old.serves(oidc) else Provider(oidc, clock=clock, sleep=sleep, log=log, marks=marks)
+            if old is not None and old.serves(oidc):
+                return old
+            return Provider(oidc, clock=clock, sleep=sleep, log=log, marks=marks, on_call=on_call)
 
         self._providers: dict[str, Provider] = {name: provider(name, oidc) for name, oidc in providers.items()}
         self._new = set(self._providers.values()).difference(known.values())

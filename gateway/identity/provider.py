@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.errors import Unavailable
 from gateway.identity.cache import Entry, TokenCache
+from gateway.identity.calls import OnCall, nobody
 from gateway.identity.channel import Channel
 from gateway.identity.claims import Rules, audiences, check, check_told, identity_of
 from gateway.identity.introspection import RETRY_AFTER, Introspector, Told
@@ -39,7 +40,9 @@ class Provider:
         log: logging.Logger,
         sleep: Sleep = asyncio.sleep,
         marks: Marks,
+        on_call: OnCall = nobody,
     ) -> None:
+        """`on_call` counts what is asked of it."""
         self._oidc, self._ca = oidc, _content(oidc)
         self.name = oidc.name
         self.issuer = oidc.issuer
@@ -50,14 +53,16 @@ class Provider:
         self._algorithms = frozenset(oidc.algorithms or ASYMMETRIC)
         self._clock = clock
         self._source = Source(oidc)
+        channel = self._source.channel
         self.exchanger = None
         if oidc.exchange is not None:
-            self.exchanger = Exchanger(oidc.name, self._source.channel, oidc.exchange, clock=clock, log=log)
+            self.exchanger = Exchanger(oidc.name, channel, oidc.exchange, clock=clock, log=log, on_call=on_call)
         self._introspector, self._told = None, frozenset[str]()
         if oidc.introspection is not None:
-            self._introspector = Introspector(oidc.name, self._source.channel, oidc.introspection, clock=clock, log=log)
+            asks = oidc.introspection
+            self._introspector = Introspector(oidc.name, channel, asks, clock=clock, log=log, on_call=on_call)
             self._told = frozenset(oidc.introspection.tokens)
-        self._ring = KeyRing(oidc.name, self._source, self._changed, clock=clock, sleep=sleep, log=log)
+        self._ring = KeyRing(oidc.name, self._source, self._changed, clock=clock, sleep=sleep, log=log, on_call=on_call)
 
     @property
     def channel(self) -> Channel:

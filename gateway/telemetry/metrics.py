@@ -34,6 +34,8 @@ class Delta(TypedDict):
     ledger_calls: dict[str, int]  # "ok" | "failed" → how many
     ledger_seconds: tuple[float, list[int]]
     down_admissions: dict[str, int]  # "open" | "local" → requests let in without the store
+    provider_calls: list[tuple[str, str, str, int]]  # identity provider, what for, result, how many
+    provider_seconds: dict[str, tuple[float, list[int]]]  # what for → sum, count of each bucket
     shadow_refusals: list[tuple[str, str, int]]  # plan, limit in shadow, requests that it would have refused
     cpu_seconds: float
     log_lines_dropped: int
@@ -100,6 +102,8 @@ class Metrics:
         self._ledger = Histogram()
         self._ledger_calls = {"ok": 0, "failed": 0}
         self._down_admissions = {"open": 0, "local": 0}
+        self._provider_calls: Counter[tuple[str, str, str]] = Counter()
+        self._provider_seconds: dict[str, Histogram] = {}
         self._shadow_refusals: Counter[tuple[str, str]] = Counter()
         self._cpu = 0.0
         self._dropped = 0
@@ -151,6 +155,11 @@ class Metrics:
         self._ledger_calls["ok" if ok else "failed"] += 1
         self._ledger.observe(seconds)
 
+    def provider_call(self, provider: str, call: str, result: str, seconds: float) -> None:
+        """Count what an identity provider was asked."""
+        self._provider_calls[provider, call, result] += 1
+        self._provider_seconds.setdefault(call, Histogram()).observe(seconds)
+
     def down_admission(self, mode: str) -> None:
         """Count a request that was let in without the store, by `open` or `local`."""
         self._down_admissions[mode] += 1
@@ -167,6 +176,8 @@ class Metrics:
             ledger_calls=self._ledger_calls,
             ledger_seconds=self._ledger.drain(),
             down_admissions=self._down_admissions,
+            provider_calls=[(*labels, n) for labels, n in self._provider_calls.items()],
+            provider_seconds=_drain(self._provider_seconds),
             shadow_refusals=[(plan, limit, n) for (plan, limit), n in self._shadow_refusals.items()],
             cpu_seconds=cpu - self._cpu,
             log_lines_dropped=dropped - self._dropped,
@@ -178,6 +189,7 @@ class Metrics:
         )
         self._ledger_calls = {"ok": 0, "failed": 0}
         self._down_admissions = {"open": 0, "local": 0}
+        self._provider_calls.clear()
         self._shadow_refusals.clear()
         self._cpu, self._dropped, self._refused = cpu, dropped, refused
         return delta

@@ -61,6 +61,8 @@ class Registry(Collector):
         self._ledger_seconds = Total()
         self._down_admissions = Counter({"open": 0, "local": 0})
         self._shadow_refusals: Counter[tuple[str, str]] = Counter()
+        self._provider_calls: Counter[tuple[str, str, str]] = Counter()
+        self._provider_seconds: dict[str, Total] = {}
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
         self._attempts: Counter[tuple[str, str]] = Counter()
         self.backlog: Sequence[float] = (0, 0.0, 0)  # of alerts: undelivered, age of the oldest, dead
@@ -86,6 +88,10 @@ class Registry(Collector):
         self._ledger_calls.update(delta["ledger_calls"])
         self._ledger_seconds.add(*delta["ledger_seconds"])
         self._down_admissions.update(delta["down_admissions"])
+        for provider, call, result, count in delta["provider_calls"]:
+            self._provider_calls[provider, call, result] += count
+        for call, (total, counts) in delta["provider_seconds"].items():
+            self._provider_seconds.setdefault(call, Total()).add(total, counts)
         self._shadow_refusals.update({(plan, limit): n for plan, limit, n in delta["shadow_refusals"]})
         self._cpu_seconds += delta["cpu_seconds"]
         self._dropped += delta["log_lines_dropped"]
@@ -121,6 +127,7 @@ class Registry(Collector):
         """All families but the process's; `CollectorRegistry` calls it."""
         yield from self._traffic()
         yield from self._ledger()
+        yield from self._providers()
         yield from self._delivery()
         yield from self._connections()
         yield from self._processes()
@@ -153,6 +160,12 @@ class Registry(Collector):
         yield counter("gateway_ledger_down_admissions_total", text, ("mode",), self._down_admissions)
         text = "Requests that a limit in shadow would have refused."
         yield counter("gateway_shadow_refusals_total", text, ("plan", "limit"), self._shadow_refusals)
+
+    def _providers(self) -> Iterator[Metric]:
+        text = "Calls to identity providers for keys, introspection and exchange, by how they ended."
+        yield counter("gateway_provider_calls_total", text, ("provider", "call", "result"), self._provider_calls)
+        text = "Time of calls to identity providers."
+        yield histogram("gateway_provider_call_seconds", text, self._provider_seconds, "call")
 
     def _delivery(self) -> Iterator[Metric]:
         text = "Alerts raised, and how they ended: delivered to all channels, given up, or stopped by people."
@@ -207,9 +220,9 @@ def counter(name: str, text: str, labels: Sequence[str], values: Mapping[Any, in
     return family
 
 
-def histogram(name: str, text: str, values: dict[str, Total]) -> Metric:
-    """A histogram family by service."""
-    family = HistogramMetricFamily(name, text, labels=("service",))
-    for service, total in values.items():
-        family.add_metric((service,), total.buckets(), total.sum)
+def histogram(name: str, text: str, values: dict[str, Total], label: str = "service") -> Metric:
+    """A histogram family by one label."""
+    family = HistogramMetricFamily(name, text, labels=(label,))
+    for value, total in values.items():
+        family.add_metric((value,), total.buckets(), total.sum)
     return family

@@ -60,6 +60,13 @@ applications:
 """
 
 
+ASKED = {
+    "keys": 'call="keys",provider="keycloak",result="ok"',
+    "exchanged": 'call="exchange",provider="keycloak",result="ok"',
+    "refused": 'call="exchange",provider="keycloak",result="refused"',
+}
+
+
 async def echo(request: Request) -> JSONResponse:
     return JSONResponse({"headers": dict(request.headers), "query": request.url.query})
 
@@ -144,3 +151,20 @@ async def test_where_the_provider_refuses_the_service_is_not_asked(both: tuple[G
     assert (answer.status_code, answer.json()["code"]) == (502, "exchange_refused")
     line = await gateway.said("token exchange: refused: invalid_request Requested audience not available: bills-api")
     assert line["level"] == "warning"
+
+
+async def test_what_the_provider_was_asked_is_counted(both: tuple[Gateway, Provider]) -> None:
+    gateway, provider = both
+    token, before = provider.token("mobile-app"), await asked(gateway)
+    for path in ("/exchanged", "/exchanged", "/refused"):
+        await gateway.get(path, token=token)
+    after = await asked(gateway)
+    assert after["keys"] == 1
+    assert [after[name] - before[name] for name in ("exchanged", "refused")] == [1, 1]  # one was remembered
+
+
+async def asked(gateway: Gateway) -> dict[str, float]:
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        lines = (await http.get(f"http://{gateway.admin}/metrics")).text.splitlines()
+    told = dict(line.rsplit(" ", 1) for line in lines if line.startswith("gateway_provider_calls_total{"))
+    return {name: float(told.get(f"gateway_provider_calls_total{{{labels}}}", 0)) for name, labels in ASKED.items()}

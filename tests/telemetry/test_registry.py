@@ -44,6 +44,7 @@ def busy(finished: Callable[..., Any]) -> Registry:
         metrics.observe(finished(status=429, reason="over_limit", upstream_seconds=None, seconds=0.00005))
         metrics.ledger_call(0.0004, ok=True)
         metrics.down_admission("local")
+        metrics.provider_call("keycloak", "exchange", "ok", 0.004)
         metrics.watch(
             connections=lambda: 5,
             upstream_connections=lambda: {("orders", "open"): 3, ("orders", "idle"): 2},
@@ -55,6 +56,9 @@ def busy(finished: Callable[..., Any]) -> Registry:
 
 
 def test_workers_counts_are_added_up(busy: Registry) -> None:
+    assert value(busy, "gateway_provider_calls_total", provider="keycloak", call="exchange", result="ok") == 2
+    assert value(busy, "gateway_provider_call_seconds_count", call="exchange") == 2
+    assert value(busy, "gateway_provider_call_seconds_bucket", call="exchange", le="0.005") == 2
     assert value(busy, "gateway_requests_total", service="orders", plan="gold", status_class="2xx") == 2
     assert value(busy, "gateway_requests_total", service="orders", plan="gold", status_class="4xx") == 2
     assert value(busy, "gateway_decisions_total", reason="ok") == 2

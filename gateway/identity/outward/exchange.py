@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 from gateway.errors import BadGateway, GatewayError, Unavailable
+from gateway.identity.calls import FAILED, OK, REFUSED, OnCall, nobody
 from gateway.identity.channel import Answer, Channel, FetchFailed
 from gateway.identity.credentials import Ask, bearer
 from gateway.identity.token import TOKEN_BYTES
@@ -55,8 +57,10 @@ class Exchanger:
         *,
         clock: Callable[[], float],
         log: logging.Logger,
+        on_call: OnCall = nobody,
     ) -> None:
         self._name = name
+        self._on_call = on_call
         self._channel = channel
         self._client = (client.client_id, client.client_secret)
         self._clock = clock
@@ -97,15 +101,19 @@ class Exchanger:
 
     async def _fly(self, token: bytes, wanted: Wanted, ends: float) -> None:
         told: Told = _away("the identity provider cannot vouch for the request at the moment")
+        begun, result = time.monotonic(), FAILED
         try:
             async with self._permits:
+                begun = time.monotonic()
                 answer = await self._fetch(token, wanted)
             told = self._read(answer, wanted, ends)
+            result = OK if isinstance(told, bytes) else REFUSED
         except FetchFailed as error:
             self._heard(str(error))
         except Exception:  # a fault of ours vouches for nobody
             self._log.exception("identity %s: a token could not be exchanged", self._name)
         finally:
+            self._on_call(self._name, "exchange", result, time.monotonic() - begun)
             self._tell(wanted, told)
 
     async def _fetch(self, token: bytes, wanted: Wanted) -> Answer:

@@ -60,6 +60,7 @@ class Desk:
 
     def __init__(self, realm: Realm, exchanger: Exchanger, clock: Any) -> None:
         self.realm, self.exchanger, self.clock = realm, exchanger, clock
+        self.calls: list[tuple[str, str, str]] = []
 
     def vouch(self, token: str | None, done: Callable[[Any], None], audience: str = "orders-api") -> bytes | None:
         exchanged = Exchanged({"keycloak": self.exchanger}.get, audience, None)
@@ -89,10 +90,18 @@ async def opened(clock: Any, secret: str = GATEWAY.secret) -> AsyncIterator[Desk
     realm = Realm(Provider(issuer, (GATEWAY, MOBILE, NARROW), clock))
     channel = Channel(Oidc(name="keycloak", issuer=issuer, audience=("gateway",)))
     credentials = ClientCredentials(client_id=GATEWAY.id, client_secret=secret)
-    exchanger = Exchanger("keycloak", channel, credentials, clock=clock, log=logging.getLogger("gateway.identity"))
+    exchanger = Exchanger(
+        "keycloak",
+        channel,
+        credentials,
+        clock=clock,
+        log=logging.getLogger("gateway.identity"),
+        on_call=lambda *call: desk.calls.append(call[:3]),
+    )
+    desk = Desk(realm, exchanger, clock)
     async with serving(realm, sock):
         try:
-            yield Desk(realm, exchanger, clock)
+            yield desk
         finally:
             await exchanger.close()
             await channel.aclose()
@@ -145,6 +154,7 @@ async def test_where_it_is_not_set_up_nobody_is_vouched_for_and_the_log_says_why
     assert f"token exchange: refused: {said}; may the gateway's client exchange tokens" in caplog.text
     assert len(caplog.records) == 1
     assert token not in caplog.text
+    assert desk.calls == [("keycloak", "exchange", "refused")] * 2
 
 
 async def test_a_wrong_secret_is_a_fault_of_the_gateway(clock: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -177,6 +187,7 @@ async def test_a_provider_that_is_away_or_talks_nonsense_is_503(desk: Desk, answ
     assert (refused.value.code, refused.value.retry_after) == ("exchange_unavailable", 5)
     desk.realm.answer = None
     assert (await desk.vouched(token)).startswith(b"Bearer ey")  # it is asked again at once
+    assert [call[2] for call in desk.calls] == ["failed", "ok"]
 
 
 async def test_a_token_without_an_end_is_used_once(desk: Desk) -> None:
