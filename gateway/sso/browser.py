@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 PREFIX = "/.sso"  # of all paths of sign-on
 SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")  # RFC 9110 9.2.1; TRACE is not served
@@ -20,6 +20,7 @@ _target = re.compile(
     r"/(?![/\\])[!-\[\]-~]*"
 ).fullmatch  # printable ASCII without backslash, which browsers read as `/`
 _reserved = re.compile(re.escape(PREFIX) + r"(?:[/?#]|$)", re.IGNORECASE).match
+_dots = re.compile(r"/\.{1,2}(?:[/?#]|$)").search  # a browser takes them out, and may be at a page of sign-on then
 
 
 class Ask(Protocol):
@@ -93,9 +94,10 @@ def is_safe(origin: str) -> bool:
 
 def target_of(text: str | None) -> str:
     """Where a sign-on leads in the end: a path of the same origin, and no page of sign-on; `/` for anything else."""
-    if text is None or len(text) > LONGEST_TARGET or not _target(text) or _reserved(text):
+    if text is None or len(text) > LONGEST_TARGET or not _target(text):
         return "/"
-    return text
+    path = unquote(re.split("[?#]", text, maxsplit=1)[0])
+    return "/" if _reserved(path) or _dots(path) else text
 
 
 def way_in(ask: Ask, better: Mapping[str, str] = NOTHING) -> str | None:

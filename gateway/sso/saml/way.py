@@ -133,7 +133,7 @@ class SamlWay:
         except SamlRefused as error:
             raise bad(error) from error
         if on.in_response_to is None:
-            return await self._enter_unasked(request, state, who)
+            return await self._enter_unasked(request, state, on, who)
         ticket = await self._tickets.keep(Ticket(state or "", who))
         return RedirectResponse(f"{PREFIX}/{self.name}/finish?ticket={ticket}", 303)
 
@@ -159,9 +159,11 @@ class SamlWay:
         if used is Use.UNKNOWN and on.in_response_to is None:
             raise SamlRefused("replayed", "nobody knows any more whether the assertion was used before")
 
-    async def _enter_unasked(self, request: Request, state: str | None, who: SignedIn) -> Response:
+    async def _enter_unasked(self, request: Request, state: str | None, on: SignedOn, who: SignedIn) -> Response:
         """A sign-in that began at the provider. RelayState may say where to."""
         origin = request.state.origin
+        if self._saml.force_authn and on.issued - on.authenticated > times.SKEW:
+            raise _not_anew(target_of(state))
         if not is_safe(origin):
             raise BadSignOn("https_required", "People can sign in by https only.")
         login = Login(state=cookies.new_value(), provider=self.name, target=target_of(state), origin=origin)
@@ -180,8 +182,12 @@ class SamlWay:
         Better.of(login.secrets).check(who, login.target, self._clock())
         anew = login.secrets.get("anew")
         if anew is not None and who.claims["auth_time"] < float(anew) - times.SKEW:
-            text = "The provider has not asked you to prove who you are again, as it should have."
-            raise BadSignOn("sign_in_too_weak", text, status=403, target=login.target)
+            raise _not_anew(login.target)
+
+
+def _not_anew(target: str) -> BadSignOn:
+    text = "The provider has not asked you to prove who you are again, as it should have."
+    return BadSignOn("sign_in_too_weak", text, status=403, target=target)
 
 
 def endpoints(name: str, origin: str) -> Endpoints:

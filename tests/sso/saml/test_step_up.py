@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import pytest_asyncio
-from corpus.saml.builder import NOW, Answer, at
+from corpus.saml.builder import NOW, REQUEST, Answer, at
 from lxml import etree
 
 from gateway.sso.saml.bindings import Sent
@@ -20,6 +20,7 @@ from .rig import Stage, files, read_redirect, responding, stage
 
 STRONG = "urn:oasis:names:tc:SAML:2.0:ac:classes:X509"
 OTHER = "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken"
+ANSWERS = f'InResponseTo="{REQUEST}"'
 WEAK = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -104,3 +105,15 @@ async def test_who_must_always_prove_themselves_does_it_at_each_sign_in(tmp_path
         assert (refused.status_code, await site.open()) == (403, [])
         assert "<code>sign_in_too_weak</code>" in refused.text
         assert (await done(site, await site.begin(), by(WEAK, -30))).status_code == 303
+
+
+async def test_so_it_is_where_a_sign_in_begins_at_the_provider(tmp_path: Path) -> None:
+    async with stage(replace(files(tmp_path), force_authn=True, unsolicited=True)) as site:
+        site.clock.now += 120  # the records remember long enough
+        for seconds, status in ((-10, 403), (80, 303)):
+            answer = by(WEAK, seconds)
+            made = answer.assertion.replace("_assertion", fresh_id()).replace(at(-1), at(110))
+            unasked = {name: getattr(answer, name).replace(ANSWERS, "") for name in ("response", "data")}
+            answered = await site.post(replace(answer, assertion=made, **unasked).xml(), "/vault")
+            assert answered.status_code == status
+        assert answered.headers["location"] == "/vault"

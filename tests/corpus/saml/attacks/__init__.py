@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..notation import Case
+from .later import LATER
 from .meaning import ISSUER, PLACE, REQUESTS, STATEMENTS, STATUSES, SUBJECT, TIME
 from .octets import OCTETS
 from .sealing import SEALING
@@ -21,4 +22,5 @@ CLASSES: dict[str, list[Case]] = {
     "status": STATUSES,
     "subject": SUBJECT,
     "statements": STATEMENTS,
+    "published since 2024": LATER,
 }
