@@ -129,6 +129,7 @@ class Provider:
             "jwks_uri": f"{endpoints}/certs",
             "introspection_endpoint": f"{endpoints}/token/introspect",
             "revocation_endpoint": f"{endpoints}/revoke",
+            "registration_endpoint": f"{self.issuer}/clients-registrations/openid-connect",
             "dpop_signing_alg_values_supported": list(ASYMMETRIC),
             "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"],
             "response_types_supported": [],

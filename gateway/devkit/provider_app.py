@@ -21,6 +21,7 @@ from gateway.devkit.people import People, Rejected
 from gateway.devkit.people_app import PeoplePages
 from gateway.devkit.provider import SCOPES, Client, Provider
 from gateway.devkit.registration import ClientPages
+from gateway.devkit.self_registration import RegistrationPages
 
 T = TypeVar("T")
 
@@ -73,8 +74,10 @@ def provider_app(provider: Provider, people: People | None = None) -> Starlette:
     ]
     if pages is not None:
         realm += [Route("/protocol/openid-connect/ext/par/request", push, methods=["POST"]), *pages.routes()]
+    clients = ClientPages(provider)
+    realm += RegistrationPages(provider, clients).routes()
     routes = [Mount(f"/realms/{provider.realm}", routes=realm), Route("/realms/{rest:path}", unknown_realm)]
-    routes += ClientPages(provider).routes()
+    routes += clients.routes()
     return Starlette(routes=routes, exception_handlers={OAuthError: _error})
 
 

@@ -37,7 +37,7 @@ class ClientPages:
         ]
 
     async def _all(self, request: Request) -> Response:
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         first, most = (int(request.query_params.get(name, default)) for name, default in (("first", 0), ("max", 100)))
         named = request.query_params.get("clientId")
@@ -45,39 +45,39 @@ class ClientPages:
         return JSONResponse(found[first : first + most])
 
     async def _create(self, request: Request) -> Response:
-        if refusal := self._refusal(request):
+        if refusal := self.refusal(request):
             return refusal
         told: Json = await request.json()
         if any(known["clientId"] == told["clientId"] for known in self._clients().values()):
             return JSONResponse({"errorMessage": f"Client {told['clientId']} already exists"}, 409)
         own = str(uuid.uuid4())
-        self._keep({"enabled": True, "secret": secrets.token_urlsafe(), **told, "id": own})
+        self.keep({"enabled": True, "secret": secrets.token_urlsafe(), **told, "id": own})
         return Response(status_code=201, headers={"Location": f"{request.url}/{own}"})
 
     async def _update(self, request: Request) -> Response:
-        if refusal := self._refusal(request) or self._missing(request):
+        if refusal := self.refusal(request) or self._missing(request):
             return refusal
         known = self._clients()[request.path_params["id"]]
         told: Json = await request.json()
         attributes = {**known.get("attributes", {}), **told.get("attributes", {})}
-        self._keep({**known, **told, "attributes": attributes, "id": known["id"]})
+        self.keep({**known, **told, "attributes": attributes, "id": known["id"]})
         return Response(status_code=204)
 
     async def _delete(self, request: Request) -> Response:
-        if refusal := self._refusal(request) or self._missing(request):
+        if refusal := self.refusal(request) or self._missing(request):
             return refusal
         self._provider.remove(self._clients()[request.path_params["id"]]["clientId"])
         self._told.pop(request.path_params["id"], None)
         return Response(status_code=204)
 
     async def _add_mapper(self, request: Request) -> Response:
-        if refusal := self._refusal(request) or self._missing(request):
+        if refusal := self.refusal(request) or self._missing(request):
             return refusal
         known, mapper = self._clients()[request.path_params["id"]], await request.json()
         mappers = known.get("protocolMappers", [])
         if any(one["name"] == mapper["name"] for one in mappers):
             return JSONResponse({"errorMessage": "Protocol mapper exists with same name"}, 409)
-        self._keep({**known, "protocolMappers": [*mappers, {**mapper, "id": str(uuid.uuid4())}]})
+        self.keep({**known, "protocolMappers": [*mappers, {**mapper, "id": str(uuid.uuid4())}]})
         return Response(status_code=201)
 
     def _clients(self) -> dict[str, Json]:
@@ -86,7 +86,7 @@ class ClientPages:
         others = {_id(client): _described(client) for client in self._provider.clients() if client.id not in named}
         return {**others, **self._told}
 
-    def _keep(self, told: Json) -> None:
+    def keep(self, told: Json) -> None:
         """And issue tokens by it from now on."""
         self._told[told["id"]] = told
         mappers = [one for one in told.get("protocolMappers", []) if one["protocolMapper"] == MAPPER]
@@ -97,7 +97,12 @@ class ClientPages:
             known = Client(id=told["clientId"], secret=told["secret"])
         self._provider.add(replace(known, audience=audience, enabled=told["enabled"]))
 
-    def _refusal(self, request: Request) -> Response | None:
+    def forget(self, client_id: str) -> None:
+        """A client has gone."""
+        self._provider.remove(client_id)
+        self._told = {own: told for own, told in self._told.items() if told["clientId"] != client_id}
+
+    def refusal(self, request: Request) -> Response | None:
         """Whether the token is one of this provider, with the role."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         try:
