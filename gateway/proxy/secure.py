@@ -11,6 +11,7 @@ import ssl
 from contextlib import suppress
 from typing import Any, Protocol
 
+SLICE = 64 * 1024  # bytes given to the TLS library at a time
 RECORD = 16 * 1024  # bytes of a record (RFC 8446 5.1)
 
 
@@ -76,9 +77,19 @@ class SecureTransport(asyncio.Protocol):
     # --- the protocol of the bytes
 
     def data_received(self, data: bytes) -> None:
+        if len(data) > SLICE and self._protocol is not None:
+            self._receive_in_slices(data)
+            return
         self._received.write(data)
         if self._protocol is not None or self._shake_hands():
             self._deliver()
+
+    def _receive_in_slices(self, data: bytes) -> None:
+        """The TLS library keeps the room that it once needed as long as the connection lasts."""
+        for start in range(0, len(data), SLICE):
+            if not self._raw.is_closing():
+                self._received.write(data[start : start + SLICE])
+                self._deliver()
 
     def _shake_hands(self) -> bool:
         try:
