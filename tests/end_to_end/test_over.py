@@ -11,7 +11,7 @@ from rigs.load import lasting, rush
 from rigs.proxy import answering
 from rigs.stage import ORDERS, Stage
 from rigs.stores import Server
-from rigs.waiting import until
+from rigs.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,7 +40,7 @@ async def test_who_goes_over_is_suspended_on_every_gateway_until_resumed(
             return "ok" if answer.status_code == 200 else f"{answer.status_code} {answer.json()['code']}"
 
         assert await code_at(one) == "403 application_suspended"
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while await code_at(other) != "403 application_suspended":  # 429 or 503 would show in the next line
                 await asyncio.sleep(0.05)
         shown = await other.command("usage", "suspended", str(other.plans), "-o", "json")
