@@ -13,12 +13,17 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rigs.division import Division, place
 from rigs.turns import Turns
 
 # Each gateway that a test starts is three programs, each of which would compile its 200 files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# On a busy machine an example may take any time.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 TURNS = pytest.StashKey[Turns]()
 
