@@ -32,7 +32,7 @@ from gateway.quota.store import StoreLedger
 from gateway.quota.suspensions import SUSPENDED
 from gateway.site import build_site, connection_counts
 from gateway.staging import Staging
-from gateway.starting import count_refusals, loop_factory, numbers, tell_key_uses
+from gateway.starting import count_refusals, loop_factory, make_turns, numbers, tell_key_uses
 from gateway.store.marks import Mark, Row
 from gateway.store.shared import Shared, share
 from gateway.store.topology import Topology, topology
@@ -107,7 +107,9 @@ class Worker:
     async def _drain(self) -> None:
         for fd in self._spare:
             os.close(fd)  # nobody waits in vain in a socket that only this descriptor keeps open
-        cut = await self._server.drain(self._staging.site.config.drain.timeout)
+        timeout = self._staging.site.config.drain.timeout
+        self._turns.drain(timeout)
+        cut = await self._server.drain(timeout)
         if cut:
             log.warning("stopped with %d connections still busy", cut)
 
@@ -119,9 +121,9 @@ class Worker:
         self._ledger = await self._make_ledger(stack, servers)
         self._shared = await self._share(stack, servers)
         refusals = count_refusals(stack, self._shared, self._config.store.prefix, self._channel)
-        called = self._metrics.provider_call
-        site = build_site(self._config, self._ledger, self._shared, refusals, loop, on_call=called)
-        self._staging = Staging(site, self._ledger, self._shared, refusals, called)
+        self._turns, called = make_turns(self._ledger, self._metrics.wait_ended), self._metrics.provider_call
+        site = build_site(self._config, self._ledger, self._shared, refusals, loop, on_call=called, turns=self._turns)
+        self._staging = Staging(site, self._ledger, self._shared, refusals, called, self._turns)
         self._shared.marks.watch(self._marked)
         stack.push_async_callback(self._staging.close)
         tell_key_uses(stack, self._shared, self._config.store.prefix, self._channel, self._staging.take_key_uses)
@@ -142,6 +144,7 @@ class Worker:
             upstream_connections=lambda: connection_counts(self._staging.site.pools),
             log_lines_dropped=lambda: lines.dropped,
             refused_connections=server.refused_connections,
+            waiting=lambda: self._turns.waiting,
         )
         return access_log
 
@@ -154,6 +157,7 @@ class Worker:
         site = self._staging.site
         config = site.config
         told = None if config.client_certificate is None else READERS[config.client_certificate]
+        self._turns.places = config.limits.waiting
         self._server.receive(site.terms, config.trusted_proxies, told)
         self._server.bound(fitting(config.limits), config.timeouts, MemoryWatch(config.limits.memory).is_high)
 

@@ -164,8 +164,8 @@ class OverLimit(GatewayError):
     code = "over_limit"
     title = "Too many requests"
 
-    def __init__(self, detail: str, outcome: Outcome, *, application: str, plan: str) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, outcome: Outcome, *, application: str, plan: str, code: str | None = None) -> None:
+        super().__init__(detail, code=code)
         self.outcome = outcome
         self.application = application
         self.plan = plan

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from gateway.gate import Gate, Ledger, Permits
+from gateway.gate import Gate, Ledger, Permits, Turns
 from gateway.identity.calls import OnCall, nobody
 from gateway.identity.passport import Passport
 from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Service, Upstream
@@ -58,6 +58,7 @@ def build_site(
     *,
     clock: Callable[[], float] = time.time,
     on_call: OnCall = nobody,
+    turns: Turns | None = None,
 ) -> Site:
     """May run in a thread beside `loop`, which will use it. Providers and pools that have not changed since `before`
     are its own; what remembers requests' decisions is new.
@@ -83,6 +84,7 @@ def build_site(
         suspensions=suspensions,
         on_refused=counted,
         step_up=None if sign_on is None else sign_on.door.step_up,
+        turns=turns,
         clock=clock,
     )
     keys = signing_keys(config)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gateway.control import unpack
-from gateway.gate import Ledger
+from gateway.gate import Ledger, Turns
 from gateway.identity.calls import OnCall, nobody
 from gateway.identity.passport import close_all
 from gateway.identity.provider import Provider
@@ -28,13 +28,20 @@ class Staging:
     """`site` is what is served."""
 
     def __init__(
-        self, site: Site, ledger: Ledger, shared: Shared, refusals: Refusals, on_call: OnCall = nobody
+        self,
+        site: Site,
+        ledger: Ledger,
+        shared: Shared,
+        refusals: Refusals,
+        on_call: OnCall = nobody,
+        turns: Turns | None = None,
     ) -> None:
         self.site = site
         self._ledger = ledger
         self._shared = shared
         self._refusals = refusals
         self._on_call = on_call
+        self._turns = turns
         self._next: Site | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -86,7 +93,7 @@ class Staging:
 
         def build() -> Site:
             parts = self._ledger, self._shared, self._refusals, loop, self.site
-            return build_site(unpack(packed), *parts, on_call=self._on_call)
+            return build_site(unpack(packed), *parts, on_call=self._on_call, turns=self._turns)
 
         with yielding():
             return await loop.run_in_executor(None, build)

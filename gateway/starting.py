@@ -5,6 +5,7 @@ it refuses, and when keys were used.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from gateway.alerts.closings import add_refused
 from gateway.alerts.shelf import AWAY, StoreShelf
 from gateway.control import Channel
+from gateway.gate import Ledger, Turns
 from gateway.quota.memory import PREFIX
 from gateway.quota.refusals import Refusals
+from gateway.quota.store import StoreLedger
 from gateway.store import StoreError
 from gateway.store.key_uses import key_uses
 from gateway.store.shared import Shared
@@ -33,6 +36,12 @@ def loop_factory() -> Any:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def make_turns(ledger: Ledger, on_end: Callable[[str, float], None]) -> Turns:
+    """Where requests wait, by the ledger's clock and the running loop's timers."""
+    clock = ledger.clock.earliest if isinstance(ledger, StoreLedger) else time.time
+    return Turns(ledger, asyncio.get_running_loop(), clock, on_end)
 
 
 def count_refusals(stack: AsyncExitStack, shared: Shared, prefix: str, channel: Channel) -> Refusals:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from rigs.timers import Timers
 
 from gateway.config import load
 from gateway.errors import GatewayError, OverLimit
-from gateway.gate import Admission, Gate
+from gateway.gate import Admission, Gate, Turn, Turns
 from gateway.http.ratelimit import policy_of
 from gateway.model import Config, Identity, Service
 from gateway.quota.census import Units
@@ -29,7 +32,8 @@ PAGES = sorted((Path(__file__).parents[1] / "docs" / "how-to").glob("*.md"))
 MONDAY = 4_102_747_200.0  # 2100-01-04T12:00:00Z
 
 
-class Request(NamedTuple):
+@dataclass
+class Request:
     """A gate's Ask, from a row of a table."""
 
     client: str
@@ -40,6 +44,8 @@ class Request(NamedTuple):
     query: bytes = b""
     peer: str = "192.0.2.1"
     certificate: None = None
+    turn: Turn | None = None
+    gone: bool = False
 
     def header(self, name: bytes) -> list[bytes]:
         return []
@@ -78,20 +84,24 @@ def rows_of(section: str) -> list[dict[str, str]]:
     return [dict(zip(heads, row, strict=True)) for row in rows]
 
 
-class Clock:
-    """Says what the latest row did; MONDAY before the first that says something."""
+class Clock(Timers):
+    """Says what the latest row did; MONDAY where the first one says nothing."""
 
-    def __init__(self) -> None:
-        self.now = MONDAY
+    def __init__(self, rows: list[dict[str, str]]) -> None:
+        super().__init__(min(MONDAY, moment(rows[0])))
 
     def __call__(self) -> float:
         return self.now
 
     def turn(self, row: dict[str, str]) -> None:
-        if text := row.get("time"):
-            self.now = datetime.fromisoformat(text).timestamp()
-        if text := row.get("at"):
-            self.now = MONDAY + seconds(text)
+        self.turn_to(moment(row, self.now))
+
+
+def moment(row: dict[str, str], otherwise: float = MONDAY) -> float:
+    """When it happens, in Unix seconds."""
+    if text := row.get("time"):
+        return datetime.fromisoformat(text).timestamp()
+    return MONDAY + seconds(row["at"]) if row.get("at") else otherwise
 
 
 def seconds(text: str) -> float:
@@ -99,69 +109,81 @@ def seconds(text: str) -> float:
     return float(text.removesuffix("s"))
 
 
-class UnderWay:
-    """Requests that were let in; each ends when its row says, or at once."""
-
-    def __init__(self) -> None:
-        self._ends: list[tuple[float, Admission, int]] = []
-
-    def begin(self, row: dict[str, str], now: float, admission: Admission) -> None:
-        self._ends.append((now + seconds(row.get("lasts") or "0s"), admission, int(row.get("service") or 200)))
-        self.end(now)
-
-    def end(self, now: float) -> None:
-        """Those that have ended by now."""
-        ended = [one for one in self._ends if one[0] <= now]
-        self._ends = [one for one in self._ends if one[0] > now]
-        for _, admission, status in ended:
-            if admission.outcome is not None and admission.outcome.hold is not None:
-                admission.outcome.hold.settle(admission.route.charged(status))
-
-
 def gate_of(config: Config, clock: Clock) -> Gate:
+    """Its time is the clock's."""
     marks = MemoryMarks(clock, lambda row: None)
     marks.watch(lambda kind, name, mark: gate.heard(name, resumed=mark is None))
     ledger = MemoryLedger(clock, lambda alert: None)
     router = compile_router(config.services.values())
     suspensions, permits = Suspensions(marks), permits_of(config)
-    gate = Gate(config, router, Passport(), ledger, permits, lambda *_: b"", suspensions=suspensions, clock=clock)
+    turns = Turns(ledger, clock, clock)
+    note = lambda *_: b""  # noqa: E731
+    gate = Gate(config, router, Passport(), ledger, permits, note, suspensions=suspensions, turns=turns, clock=clock)
     return gate
 
 
-def answer(gate: Gate, clock: Clock, under_way: UnderWay, row: dict[str, str]) -> str:
+class Asked:
+    """A row's request, which ends when the row says, or at once."""
+
+    def __init__(self, gate: Gate, clock: Clock, row: dict[str, str]) -> None:
+        clock.turn(row)
+        self._clock, self._lasts = clock, seconds(row.get("lasts") or "0s")
+        self._service = row.get("service", "200")
+        method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
+        self._ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
+        self.answer = ""
+        try:
+            result = gate.admit(self._ask, gate.route(self._ask), self._hear)
+        except GatewayError as error:
+            self._hear(error)
+        else:
+            if result is not None:
+                self._hear(result)
+
+    def _hear(self, result: Admission | GatewayError) -> None:
+        turn = self._ask.turn
+        waited = "" if turn is None else f", after {turn.seconds:.1f}s"
+        self.answer = f"{told(result, self._service)}{waited}"
+        if isinstance(result, Admission):
+            ended = partial(end, result, int(self._service or 200))
+            if self._lasts:
+                self._clock.call_later(self._lasts, ended)
+            else:
+                ended()
+
+
+def end(admission: Admission, status: int) -> None:
+    """The service has answered."""
+    if admission.outcome is not None and admission.outcome.hold is not None:
+        admission.outcome.hold.settle(admission.route.charged(status))
+
+
+def told(result: Admission | GatewayError, service: str) -> str:
     """What the service answers (200 where the row does not say), or a refusal's status and the limit or code that says
     why.
     """
-    clock.turn(row)
-    under_way.end(clock.now)
-    method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
-    ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
-    heard: list[Any] = []
-    try:
-        admission = gate.admit(ask, gate.route(ask), heard.append)
-    except OverLimit as error:
-        assert error.outcome.limit is not None
-        return f"429 {policy_of(error.outcome.limit).name}"
-    except GatewayError as error:
-        return f"{error.status} {error.code}"
-    assert admission is not None
-    under_way.begin(row, clock.now, admission)
-    if admission.upstream is not None:
-        return f"200, by {admission.upstream}"
-    shadow = admission.outcome and admission.outcome.shadow
-    return f"200, shadow {policy_of(shadow).name}" if shadow else row.get("service", "200")
+    if isinstance(result, OverLimit) and result.code == "over_limit":
+        assert result.outcome.limit is not None
+        return f"429 {policy_of(result.outcome.limit).name}"
+    if isinstance(result, GatewayError):
+        return f"{result.status} {result.code}"
+    if result.upstream is not None:
+        return f"200, by {result.upstream}"
+    shadow = result.outcome and result.outcome.shadow
+    return f"200, shadow {policy_of(shadow).name}" if shadow else service or "200"
 
 
 @pytest.mark.parametrize("example", examples("client"), ids=lambda example: example.title)
 async def test_requests_get_what_the_document_says(example: Example, tmp_path: Path) -> None:
     (tmp_path / "plans.yaml").write_text(example.plans)
-    clock = Clock()
-    gate, under_way = gate_of(load(tmp_path), clock), UnderWay()
-    answers = []
+    clock = Clock(example.rows)
+    gate = gate_of(load(tmp_path), clock)
+    asked = []
     for row in example.rows:
-        answers.append(answer(gate, clock, under_way, row))
+        asked.append(Asked(gate, clock, row))
         await asyncio.sleep(0)  # marks are set
-    assert answers == [row["answer"] for row in example.rows]
+    clock.turn_to(clock.now + 60)
+    assert [one.answer for one in asked] == [row["answer"] for row in example.rows]
 
 
 @pytest.mark.parametrize("example", examples("cost"), ids=lambda example: example.title)

@@ -75,6 +75,8 @@ def _over(limit: Limit, about: str, text: str) -> Step:
             return note(about, f"{text}, and in shadow" if limit.shadow else f"{text}, and counted on")
         case Over.DEGRADE:
             return note(about, f"{text}, so served by the upstream {limit.upstream}")
+        case Over.WAIT:
+            return note(about, f"{text}, so it waits for its turn up to {limit.wait:g} s, and is refused then")
         case Over.SUSPEND:
             return Step(Verdict.REFUSED, about, f"{text}, which suspends it", "application_suspended", 403)
         case _:

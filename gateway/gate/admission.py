@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gateway.errors import OverLimit, Unavailable
 from gateway.gate.protocols import Claim, Permits
+from gateway.gate.queue import Patient
 from gateway.model import NO_PLAN, Application, Identity, Outcome, Over, Plan, Route, Verdict
 
 
@@ -18,8 +19,9 @@ class Subscription(NamedTuple):
     claim: Claim | None  # None: no limit applies
     permits: Permits | None  # None: everything that has a rule
     note: bytes  # what the server made of it once: for HTTP the identity headers
-    rest: Claim | None = None  # what it costs the limits that do not degrade
+    rest: Claim | Patient | None = None  # what it costs the limits that do not degrade
     until: float | None = None  # Unix seconds; from then on it must be looked at again
+    patient: Patient | None = None  # in place of `claim`, where a limit lets wait
 
 
 class Admission(NamedTuple):
@@ -40,7 +42,10 @@ def conclude(route: Route, identity: Identity, subscription: Subscription, outco
         raise Unavailable("usage cannot be counted at the moment", code="ledger_down")
     limit = outcome.limit
     plan = limit.plan if limit is not None and limit.plan != NO_PLAN else subscription.plan.name
-    raise OverLimit(f"over the limit of {limit}", outcome, application=subscription.scope, plan=plan)
+    detail, code = f"over the limit of {limit}", None
+    if outcome.crowded:
+        detail, code = f"{detail}, and too many wait for their turn", "too_many_waiting"
+    raise OverLimit(detail, outcome, code=code, application=subscription.scope, plan=plan)
 
 
 def degrades(outcome: Outcome) -> bool:

@@ -16,7 +16,9 @@ from gateway.gate.applications import Directory
 from gateway.gate.charges import by_whose, charges_of, whose
 from gateway.gate.conditions import outside_plan, permits_all, require_all, requirements
 from gateway.gate.protocols import Ask, Claim, Ledger, NoSuspensions, Passport, Permits, Router, StepUp, Suspensions
+from gateway.gate.queue import Patient, waits_of
 from gateway.gate.standing import over_and_out, require_resumed, require_standing
+from gateway.gate.turns import Turns
 from gateway.model import (
     Application,
     Charge,
@@ -55,11 +57,13 @@ class Gate:
         suspensions: Suspensions | None = None,
         on_refused: Callable[[str, Limit, float | None], None] = lambda scope, limit, resets_at: None,
         step_up: StepUp | None = None,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`permits` holds a matcher for each (plan, service) that lists what it allows; `note` is kept with each
         subscription for the server. `on_refused` hears whose requests were refused, by which limit, and when that
-        begins anew. `step_up` says where a person can sign in better. `clock` in Unix seconds."""
+        begins anew. `step_up` says where a person can sign in better. `turns` are those of the process, over the same
+        ledger; without them nobody waits. `clock` in Unix seconds."""
         self._directory = Directory(config)
         self._router = router
         self._passport = passport
@@ -69,6 +73,7 @@ class Gate:
         self._suspensions = NoSuspensions() if suspensions is None else suspensions
         self._on_refused = on_refused
         self._step_up = step_up
+        self._turns = turns
         self._clock = clock
         self._resumed: dict[str, float] = {}  # scopes, and when
         self._memo: dict[tuple[Identity, Route], Subscription] = {}
@@ -114,7 +119,7 @@ class Gate:
             raise outside_plan(subscription.scope, subscription.plan)
         claim = subscription.claim
         if claim is None:
-            return Admission(route, identity, subscription, None, route.page)
+            return self._charge_apart(ask, route, identity, subscription, done)
 
         def hear(outcome: Outcome) -> None:
             try:
@@ -131,6 +136,31 @@ class Gate:
         if outcome.verdict is Verdict.GRANTED:  # as `_conclude`, without a call
             return Admission(route, identity, subscription, outcome)
         return self._conclude(ask, route, identity, subscription, outcome, done)
+
+    def _charge_apart(
+        self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, done: Done
+    ) -> Admission | None:
+        """Where no limit applies, or one lets wait for its turn."""
+        patient = subscription.patient
+        if patient is None:
+            return Admission(route, identity, subscription, None, route.page)
+
+        def hear(outcome: Outcome) -> None:
+            try:
+                admission = self._conclude(ask, route, identity, subscription, outcome, done)
+            except GatewayError as error:
+                done(error)
+            else:
+                if admission is not None:
+                    done(admission)
+
+        outcome = self._consume(ask, patient, hear)
+        return None if outcome is None else self._conclude(ask, route, identity, subscription, outcome, done)
+
+    def _consume(self, ask: Ask, claim: Claim | Patient, done: Callable[[Outcome], None]) -> Outcome | None:
+        if self._turns is not None and isinstance(claim, Patient):
+            return self._turns.consume(ask, claim, done)
+        return self._ledger.consume(claim, done)
 
     def _conclude(
         self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, outcome: Outcome, done: Done
@@ -174,7 +204,7 @@ class Gate:
                 done(admission)
 
         rest = subscription.rest
-        outcome = UNCOUNTED if rest is None else self._ledger.consume(rest, hear)
+        outcome = UNCOUNTED if rest is None else self._consume(ask, rest, hear)
         return None if outcome is None else counted(outcome)
 
     def _subscribe(self, ask: Ask, route: Route, identity: Identity) -> Subscription:
@@ -197,7 +227,9 @@ class Gate:
         matchers = (self._permits.get((some.name, route.service.name)) for some in contract.plans)
         permits = None if route.page else permits_all([matcher for matcher in matchers if matcher is not None])
         note = self._note(application, plan, identity)
-        subscription = Subscription(application, plan, scope, claim, permits, note, rest, until)
+        patient = claim if isinstance(claim, Patient) else None
+        claim = None if patient is not None else claim
+        subscription = Subscription(application, plan, scope, claim, permits, note, rest, until, patient)
         by_address = application.each is Each.ADDRESS or any(charge.limit.per is Per.ADDRESS for charge in charges)
         if not by_address and all(require.max_age is None for require in requires):
             if len(self._memo) >= MEMO:
@@ -205,9 +237,13 @@ class Gate:
             self._memo[identity, route] = subscription
         return subscription
 
-    def _claim(self, scopes: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | None:
+    def _claim(self, scopes: Mapping[Per, str], charges: tuple[Charge, ...]) -> Claim | Patient | None:
         parts = [(scopes[per], some) for per, some in by_whose(charges)]
-        return self._ledger.claim(*parts[0], *parts[1:]) if parts else None
+        if not parts:
+            return None
+        claim = self._ledger.claim(*parts[0], *parts[1:])
+        waits = {} if self._turns is None else waits_of(parts)
+        return Patient(claim, waits) if waits else claim
 
     def _require(
         self,

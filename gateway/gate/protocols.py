@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError, StepUpNeeded
+from gateway.gate.queue import Turn
 from gateway.model import Charge, Identity, Limit, Outcome, Route, Service
 
 
@@ -18,10 +19,15 @@ class Ask(Protocol):
     query: bytes
     peer: str  # the client's address
     own_cookies: tuple[bytes, ...]  # as NAME=VALUE: those that the gateway itself has set
+    turn: Turn | None  # set by the gate where the request waits for one, or has waited
 
     @property
     def certificate(self) -> bytes | None:
         """The client's own, in DER, verified by the listener's CA; None where it showed none."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
 
     @property
     def origin(self) -> bytes:

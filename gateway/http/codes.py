@@ -101,6 +101,7 @@ CODES = frozenset(
         "token_not_yet_valid",
         "token_type_wrong",
         "too_many_refusals",
+        "too_many_waiting",
         "trial_ended",
         "upstream_broken",
         "upstream_timeout",

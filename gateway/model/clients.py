@@ -71,7 +71,8 @@ class Memory(NamedTuple):
 class ClientLimits:
     """What clients may take of a worker. Bytes, but for `fields`, `requests` (a connection's) and connections.
 
-    `min_rate` is in bytes a second, either way; 0: none. `invalid_credentials` are those of one address.
+    `min_rate` is in bytes a second, either way; 0: none. `invalid_credentials` are those of one address. `waiting` are
+    requests that wait for their turn at limits.
     """
 
     target: int = 8 * 1024
@@ -83,6 +84,7 @@ class ClientLimits:
     requests: int = 10_000
     invalid_credentials: Rate | None = Rate(100, 1)
     memory: Memory | None = Memory()
+    waiting: int = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

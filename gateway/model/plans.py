@@ -45,6 +45,7 @@ class Over(StrEnum):
     ALLOW = "allow"  # counted on: the overage
     SUSPEND = "suspend"  # who goes over it is suspended until somebody resumes it
     DEGRADE = "degrade"  # served by another upstream, and not counted by this limit
+    WAIT = "wait"  # waits for its turn, and is refused when that does not come in time
 
 
 class DownMode(StrEnum):
@@ -118,6 +119,8 @@ class Limit:
     burst: int = 0  # of a rate: the most that passes at once
     over: Over = Over.REJECT
     upstream: str | None = None  # of the service, that serves what is over the limit: for `degrade`
+    wait: float = 0.0  # seconds, and how many may wait in one worker: for `wait`
+    places: int = 0
     shadow: bool = False  # only tells whom it would have refused; it is `over: allow` then
     meter: bool = False  # no limit at all: it only counts, for prices
     bins: tuple[int, ...] = ()

@@ -65,7 +65,8 @@ class Outcome(NamedTuple):
     `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
     where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
     a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
-    hand what is left. `hold` is to be settled when the request has ended.
+    hand what is left. `hold` is to be settled when the request has ended. `crowded`: it might have waited for its turn,
+    if not too many did already.
     """
 
     verdict: Verdict
@@ -77,6 +78,7 @@ class Outcome(NamedTuple):
     shadow: Limit | None = None
     elsewhere: bool = False
     hold: Hold | None = None
+    crowded: bool = False
 
 
 class AlertKind(StrEnum):

@@ -100,8 +100,9 @@ class TimedReader(RequestReader):
             self.close()
 
     def _sweep_exchange(self, exchange: Exchange, now: float) -> None:
-        upstream = exchange.upstream
-        if not exchange.complete and not self._held:
+        upstream, turn = exchange.upstream, exchange.turn
+        waits = turn is not None and turn.done is not None  # for that there is a clock of its own
+        if not exchange.complete and not self._held and not waits:
             if self._gives_too_slowly(exchange, now):
                 self.break_off(exchange, RequestTimeout("the request's body came too slowly", code="body_too_slow"))
             return

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import ContentTooLarge, GatewayError
-from gateway.gate import Admission
+from gateway.gate import Admission, Turn
 from gateway.http import head
 from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gateway.proxy.forwarding import Forwarding
 
 _random = random.Random()  # noqa: S311 - request ids are no secret
-
 
 NONE: Mapping[Way, Backend] = {}
 
@@ -92,6 +91,7 @@ class Exchange(Recorded):
         "started",
         "status",
         "target",
+        "turn",
         "upstream",
         "upstream_name",
         "upstream_seconds",
@@ -130,6 +130,7 @@ class Exchange(Recorded):
         self.admission: Admission | None = None
         self.outward: tuple[Fields, bytes] | None = None  # fields and query for the service, where they are others
         self.pools: Mapping[Way, Backend] = NONE  # of the configuration that it is served by
+        self.turn: Turn | None = None
         self.upstream: Answering | None = None
         self.retried = self.answered = False  # answered: the answer's head is on its way
         self.reason = "ok"
@@ -253,6 +254,11 @@ class Exchange(Recorded):
             return None if client is None else client.certificate
         name, read = client.told
         return read(values(self.fields, name))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client is (the gate's `Ask`)."""
+        return self.client is None
 
     @property
     def origin(self) -> bytes:

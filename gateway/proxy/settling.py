@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 def settle(exchange: Exchange) -> None:
     """The request has ended, however that was."""
-    admission = exchange.admission
+    turn, admission = exchange.turn, exchange.admission
+    if turn is not None:
+        turn.leave()
     if admission is not None and admission.outcome is not None and admission.outcome.hold is not None:
         settle_admission(exchange, admission)
 

@@ -27,6 +27,7 @@ LINE = (
     b'{"time":"%b.%03dZ","request_id":"%b","trace_id":"%b","client":"%b","method":"%b","host":"%b","path":"%b",%b,'
     b'"bytes_in":%d,"bytes_out":%d,"ms":%.3f,"upstream_ms":%b,"remaining":%b}\n'
 )
+WAITED = b'%b,"waited_ms":%.3f}\n'
 
 _is_plain = re.compile(rb"[ !#-\[\]-~]{0,1200}").fullmatch  # printable ASCII that JSON need not escape
 
@@ -107,7 +108,9 @@ def _line(r: Record, clock: bytes, context: bytes) -> bytes:
     told = b"null" if upstream is None else b"%.3f" % (upstream * 1e3)
     left = b"null" if remaining is None else b"%d" % remaining
     sizes = r.bytes_in, r.bytes_out, r.seconds * 1e3
-    return LINE % (clock, thousandths, request_id, trace_id, peer, method, host, path, context, *sizes, told, left)
+    line = LINE % (clock, thousandths, request_id, trace_id, peer, method, host, path, context, *sizes, told, left)
+    turn = r.turn
+    return line if turn is None else WAITED % (line[:-2], turn.seconds * 1e3)
 
 
 def _shown(raw: bytes, longest: int = LONGEST_FIELD) -> bytes:

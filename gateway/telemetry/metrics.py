@@ -37,6 +37,9 @@ class Delta(TypedDict):
     provider_calls: list[tuple[str, str, str, int]]  # identity provider, what for, result, how many
     provider_seconds: dict[str, tuple[float, list[int]]]  # what for → sum, count of each bucket
     shadow_refusals: list[tuple[str, str, int]]  # plan, limit in shadow, requests that it would have refused
+    waits: dict[str, int]  # how they ended → requests that had to wait for their turn at a limit
+    waited_seconds: tuple[float, list[int]]
+    waiting: int  # gauge: requests that do now
     cpu_seconds: float
     log_lines_dropped: int
     refused_connections: dict[str, int]  # reason → how many
@@ -105,6 +108,8 @@ class Metrics:
         self._provider_calls: Counter[tuple[str, str, str]] = Counter()
         self._provider_seconds: dict[str, Histogram] = {}
         self._shadow_refusals: Counter[tuple[str, str]] = Counter()
+        self._waits: Counter[str] = Counter()
+        self._waited = Histogram()
         self._cpu = 0.0
         self._dropped = 0
         self._refused: Mapping[str, int] = {}
@@ -118,9 +123,11 @@ class Metrics:
         upstream_connections: Callable[[], Connections] = dict,
         log_lines_dropped: Callable[[], int] = int,
         refused_connections: Callable[[], Mapping[str, int]] = dict,
+        waiting: Callable[[], int] = int,
     ) -> None:
-        """Read these at each drain: clients' connections, the loop's tasks, upstreams' connections; since the start,
-        log lines lost, and connections refused by reason."""
+        """Read these at each drain: clients' connections, the loop's tasks, upstreams' connections, requests that wait
+        for their turn; since the start, log lines lost, and connections refused by reason."""
+        self._requests_waiting = waiting
         self._connections = connections
         self._tasks = tasks
         self._upstream_connections = upstream_connections
@@ -164,6 +171,11 @@ class Metrics:
         """Count a request that was let in without the store, by `open` or `local`."""
         self._down_admissions[mode] += 1
 
+    def wait_ended(self, how: str, seconds: float) -> None:
+        """Count a request that had to wait for its turn at a limit."""
+        self._waits[how] += 1
+        self._waited.observe(seconds)
+
     def drain(self) -> Delta:
         """What happened since the last drain."""
         self._count()
@@ -179,6 +191,9 @@ class Metrics:
             provider_calls=[(*labels, n) for labels, n in self._provider_calls.items()],
             provider_seconds=_drain(self._provider_seconds),
             shadow_refusals=[(plan, limit, n) for (plan, limit), n in self._shadow_refusals.items()],
+            waits=dict(self._waits),
+            waited_seconds=self._waited.drain(),
+            waiting=self._requests_waiting(),
             cpu_seconds=cpu - self._cpu,
             log_lines_dropped=dropped - self._dropped,
             refused_connections={reason: n - self._refused.get(reason, 0) for reason, n in refused.items()},
@@ -191,6 +206,7 @@ class Metrics:
         self._down_admissions = {"open": 0, "local": 0}
         self._provider_calls.clear()
         self._shadow_refusals.clear()
+        self._waits.clear()
         self._cpu, self._dropped, self._refused = cpu, dropped, refused
         return delta
 

@@ -6,6 +6,13 @@ from collections.abc import Hashable, Mapping
 from typing import Protocol
 
 
+class Turn(Protocol):
+    """A wait that has ended."""
+
+    @property
+    def seconds(self) -> float: ...
+
+
 class Record(Protocol):
     """One request, after its last byte or its failure. It holds no query, header, key or token."""
 
@@ -63,6 +70,10 @@ class Record(Protocol):
     @property
     def reason(self) -> str:
         """ "ok", "degraded", a refusal's code, "client_abort" …: a fixed set, it labels a metric."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """What it waited for at a limit; None: it did not."""
 
     @property
     def bytes_in(self) -> int: ...

@@ -27,6 +27,7 @@ BACKLOG = {  # gauges of the alerts that wait, in the order of `Registry.backlog
     "gateway_alerts_oldest_undelivered_seconds": "Time since the oldest of them was raised.",
     "gateway_alerts_dead": "Alerts that were given up and not yet sent again.",
 }
+WAITS = ("granted", "refused", "left", "full")
 RELOADS = ("reloaded", "unchanged", "invalid", "restart_needed", "failed")
 LES = (*map(str, BOUNDS), "+Inf")
 
@@ -63,6 +64,8 @@ class Registry(Collector):
         self._shadow_refusals: Counter[tuple[str, str]] = Counter()
         self._provider_calls: Counter[tuple[str, str, str]] = Counter()
         self._provider_seconds: dict[str, Total] = {}
+        self._waits = Counter(dict.fromkeys(WAITS, 0))
+        self._waited_seconds = Total()
         self._alerts = Counter(dict.fromkeys(ALERT_STATES, 0))
         self._attempts: Counter[tuple[str, str]] = Counter()
         self.backlog: Sequence[float] = (0, 0.0, 0)  # of alerts: undelivered, age of the oldest, dead
@@ -93,6 +96,8 @@ class Registry(Collector):
         for call, (total, counts) in delta["provider_seconds"].items():
             self._provider_seconds.setdefault(call, Total()).add(total, counts)
         self._shadow_refusals.update({(plan, limit): n for plan, limit, n in delta["shadow_refusals"]})
+        self._waits.update(delta["waits"])
+        self._waited_seconds.add(*delta["waited_seconds"])
         self._cpu_seconds += delta["cpu_seconds"]
         self._dropped += delta["log_lines_dropped"]
         self._refused.update(delta["refused_connections"])
@@ -128,6 +133,7 @@ class Registry(Collector):
         yield from self._traffic()
         yield from self._ledger()
         yield from self._providers()
+        yield from self._turns()
         yield from self._delivery()
         yield from self._connections()
         yield from self._processes()
@@ -166,6 +172,17 @@ class Registry(Collector):
         yield counter("gateway_provider_calls_total", text, ("provider", "call", "result"), self._provider_calls)
         text = "Time of calls to identity providers."
         yield histogram("gateway_provider_call_seconds", text, self._provider_seconds, "call")
+
+    def _turns(self) -> Iterator[Metric]:
+        text = "Requests over a limit that lets wait, by how the wait ended; full: there was no place to wait in."
+        yield counter("gateway_waits_total", text, ("result",), self._waits)
+        seconds = HistogramMetricFamily(
+            "gateway_waited_seconds", "Time that requests waited for their turn at a limit."
+        )
+        seconds.add_metric([], self._waited_seconds.buckets(), self._waited_seconds.sum)
+        yield seconds
+        waiting = sum(gauges["waiting"] for gauges in self._gauges.values())
+        yield GaugeMetricFamily("gateway_waiting_requests", "Requests that wait for their turn at a limit.", waiting)
 
     def _delivery(self) -> Iterator[Metric]:
         text = "Alerts raised, and how they ended: delivered to all channels, given up, or stopped by people."

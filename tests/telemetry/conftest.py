@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,7 @@ class Finished:
     shadow: str | None = None
     charged: Mapping[str, int] | None = field(default_factory=lambda: {"hits": 1})
     ledger: str | None = None
+    turn: Any = None  # a wait that has ended, with its `seconds`
 
     @property
     def kind(self) -> tuple[object, ...]:

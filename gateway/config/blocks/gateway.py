@@ -45,6 +45,8 @@ class Limits(Block):
     """Refused credentials from one address, before unknown ones are not looked at."""
     memory: sizes.Watermark = _LIMITS.memory
     """Above it requests are refused: a share of what the container may take, or bytes of a worker."""
+    waiting: of.Connections = _LIMITS.waiting
+    """Requests that wait for their turn at limits of plans, in each worker."""
 
 
 class Timeouts(Block):

@@ -26,8 +26,8 @@ class ServiceLimit(Block):
     concurrent: of.AtOnce | None = None
     """In place of a limit: how much may be under way at once."""
     over: OverLimit | None = None
-    """reject (429), allow (counted on: the overage), suspend (403 until somebody resumes), or {degrade: UPSTREAM}. If
-    left out: what the plan says, and reject in a service."""
+    """reject (429), allow (counted on: the overage), suspend (403 until somebody resumes), {degrade: UPSTREAM}, or
+    {wait: 2s}. If left out: what the plan says, and reject in a service."""
     time_zone: of.Zone = "UTC"
     """Where days, weeks, months and years begin."""
     shadow: of.Flag = False
@@ -60,6 +60,8 @@ class ServiceLimit(Block):
             raise Complaint("contradicts shadow: true, which tells what over: reject would do", at=("over",))
         if self.amount[0] == 0 and over is not Over.REJECT:
             raise Complaint("contradicts a limit of 0, which always refuses", at=("over",))
+        if over is Over.WAIT and self.limit is not None and self.limit[1] is Period.ETERNITY:
+            raise Complaint("contradicts a limit per eternity, where no turn comes by waiting", at=("over", "wait"))
         return self
 
     @property

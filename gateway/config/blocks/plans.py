@@ -43,9 +43,9 @@ class Plan(Block):
     limits: dict[of.Metered, Some[Limit]] = Field(default_factory=dict)
     """By metric: over all services of the plan together, or as `service.metric` for one of them."""
     over: OverLimit = Behaviour(Over.REJECT)
+    """What happens over its limits, unless a limit says otherwise."""
     require: Require | None = None
     """What a token must say of its user and client."""
-    """What happens over its limits, unless a limit says otherwise."""
     ledger_down: Annotated[LedgerDown | Down, WORD] = Field(default_factory=Down)
     """What happens while usage cannot be counted: closed (503), open (let in, counted later), or local: a share of each
     limit, divided among the gateways."""

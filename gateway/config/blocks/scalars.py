@@ -116,6 +116,13 @@ def _fence(text: str) -> float:
     return seconds
 
 
+def _turn(text: str) -> float:
+    seconds = duration(text)
+    if not 0.01 <= seconds <= 60:
+        raise Complaint("is not from 10ms to 60s: clients do not wait for longer", shown=text)
+    return seconds
+
+
 def _belief(text: str) -> float:
     seconds = duration(text)
     if not 1 <= seconds <= 300:
@@ -127,6 +134,7 @@ SPAN = {"type": "string", "pattern": f"^{_DURATION}$"}
 _TIMED = "a duration such as 50ms, 5s, 2m or 1h", SPAN
 Duration = Annotated[float, Scalar(_TIMED[0], duration, _TIMED[1])]
 Fence = Annotated[float, Scalar(_TIMED[0], _fence, _TIMED[1])]
+Turn = Annotated[float, Scalar(_TIMED[0], _turn, _TIMED[1])]
 Belief = Annotated[float, Scalar(_TIMED[0], _belief, _TIMED[1])]
 Wait = Annotated[float, Scalar(_TIMED[0], _positive, _TIMED[1])]
 

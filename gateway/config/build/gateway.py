@@ -53,6 +53,7 @@ def limits(block: Limits) -> model.ClientLimits:
         requests=block.requests,
         invalid_credentials=block.invalid_credentials,
         memory=block.memory,
+        waiting=block.waiting,
     )
 
 

@@ -60,6 +60,8 @@ def service_limits(name: str, block: Service, down: Down) -> Iterator[model.Limi
                 burst=item.most,
                 over=over.over,
                 upstream=over.upstream,
+                wait=over.wait,
+                places=over.places,
                 shadow=item.shadow,
                 down=apart,
             )

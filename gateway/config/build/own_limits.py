@@ -110,7 +110,7 @@ class OwnLimits:
     ) -> model.Limit:
         """What it does not say of its behaviour is that of the one that it stands for."""
         if before is not None and item.over is None and not item.shadow and item.amount[0]:
-            update = {"shadow": True} if before.shadow else {"over": Behaviour(before.over, before.upstream)}
+            update = {"shadow": True} if before.shadow else {"over": Behaviour.of(before)}
             item = item.model_copy(update=update if before.value else {})
         limit = limit_of(plan.name, service, metric, item, self._wholes[plan.name].block)
         down = Down() if limit.down.mode is DownMode.LOCAL else limit.down  # shares are those of the plan's limit

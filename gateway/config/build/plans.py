@@ -103,6 +103,8 @@ def limit_of(plan: str, service: str, metric: str, item: Limit, block: Plan) -> 
         burst=item.most,
         over=over.over,
         upstream=over.upstream,
+        wait=over.wait,
+        places=over.places,
         shadow=item.shadow,
         bins=tuple(bins) if value and item.limit else (),
         forecast=bool(value and item.limit) and block.alerts.forecast and period in FORECAST,

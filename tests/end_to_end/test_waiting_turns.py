@@ -1,0 +1,76 @@
+"""Requests that wait for their turn, at gateways that share a store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from rigs.gateway import Gateway
+from rigs.proxy import read_answer
+from rigs.stage import ORDERS, Stage
+from rigs.stores import Server
+from rigs.waiting import until
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis]
+
+GRANTED = 'gateway_waits_total{result="granted"}'
+PLANS = """
+plans:
+  few: {services: [orders], limits: {hits: [{concurrent: 2, over: {wait: 5s}}]}}
+  fast: {services: [orders], limits: {hits: [{rate: 20/second, burst: 5, over: {wait: 2s}}]}}
+applications:
+  mobile: {plans: [few], client_ids: [mobile-app]}
+  batch: {plans: [fast], client_ids: [shop-app]}
+"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(stage: Stage, redis: Server, tmp_path: Path) -> AsyncIterator[list[Gateway]]:
+    async with stage.gateways(2, tmp_path, ORDERS, PLANS, STORE=redis.url, STORE_TIMEOUT="300ms") as gateways:
+        yield gateways
+
+
+async def statuses(gateways: list[Gateway], token: str, requests: int, path: str) -> Counter[str]:
+    """Of so many at once, spread over gateways; `cut` where there was no answer."""
+
+    async def one(gateway: Gateway) -> str:
+        async with gateway.connected() as (reader, writer):
+            writer.write(gateway.head(token, path))
+            try:
+                return (await read_answer(reader))[9:12].decode()
+            except (ConnectionError, asyncio.IncompleteReadError):
+                return "cut"
+
+    return Counter(await asyncio.gather(*(one(gateways[number % len(gateways)]) for number in range(requests))))
+
+
+async def test_a_burst_is_drawn_out_to_the_rate_over_all_gateways(stage: Stage, pair: list[Gateway]) -> None:
+    token = stage.token("shop-app")
+    began = time.monotonic()
+    assert await statuses(pair, token, 30, "/orders") == {"200": 30}
+    took = time.monotonic() - began
+    print(f"30 requests at 20 a second and a burst of 5 took {took:.2f} s")
+    assert took >= 25 / 20
+    waited = await until(lambda: waits(pair))
+    assert max(waited) <= 2100
+
+
+def waits(gateways: list[Gateway]) -> list[float]:
+    """How long requests waited, once most lines are written; some were served before the ledger had said no."""
+    found = [line["waited_ms"] for gateway in gateways for line in gateway.access_log() if "waited_ms" in line]
+    return found if len(found) >= 12 else []
+
+
+async def test_so_many_at_once_and_the_others_have_their_turn(stage: Stage, pair: list[Gateway]) -> None:
+    began = time.monotonic()
+    assert await statuses(pair, stage.token(), 10, "/orders/slow/0.2") == {"200": 10}
+    took = time.monotonic() - began
+    print(f"10 requests of 0.2 s, 2 at once, took {took:.2f} s")
+    assert took >= 1.0
+    results = [await gateway.metric(GRANTED) for gateway in pair]
+    assert 5 <= sum(results) <= 8  # some were served before the ledger had said no
