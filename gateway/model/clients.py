@@ -82,7 +82,7 @@ class ClientLimits:
     connections: int = 10_000
     client_connections: int = 5_000
     requests: int = 10_000
-    invalid_credentials: Rate | None = Rate(100, 1)
+    invalid_credentials: Rate | None = Rate(1_000, 1)
     memory: Memory | None = Memory()
     waiting: int = 1_000
 
