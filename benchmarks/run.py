@@ -31,8 +31,8 @@ import sys
 import time
 from pathlib import Path
 
-from rig.options import Options
-from rig.rounds import stage
+from rig.options import Options, say
+from rig.rounds import Stage, UnmeasuredError, stage
 from rig.tables import machine, put
 
 PARTS = ("levels", "applications", "bodies", "latency", "idle", "start")
@@ -54,16 +54,25 @@ def main() -> int:
     )
     parts = arguments.parts or (("levels", "latency") if short else PARTS)
     with stage() as behind:
-        for part in parts:
-            for table in importlib.import_module(f"rig.parts.{part}").measure(behind, options):
-                print(f"\n{table.text()}", flush=True)
-                if arguments.write:
-                    put(arguments.write, table.name, table.markdown())
+        unmeasured = [part for part in parts if not _measured(part, behind, options, arguments.write)]
     here = f"{time.strftime('%Y-%m-%d')}; medians of {options.runs} rounds of {options.secs} s; {machine()}"
     print(f"\n{here}")
     if arguments.write:
         put(arguments.write, "machine", here)
-    return 0
+    return int(bool(unmeasured))
+
+
+def _measured(part: str, behind: Stage, options: Options, page: Path | None) -> bool:
+    """Shows and writes the tables of a part. One that cannot be had leaves its place in the page as it was."""
+    try:
+        for table in importlib.import_module(f"rig.parts.{part}").measure(behind, options):
+            print(f"\n{table.text()}", flush=True)
+            if page:
+                put(page, table.name, table.markdown())
+    except UnmeasuredError as problem:
+        say(f"{part} is not measured: {problem}")
+        return False
+    return True
 
 
 def _problem() -> str | None:

@@ -22,6 +22,10 @@ START = 60.0  # seconds that a contestant gets until it answers
 Row = dict[str, float]
 
 
+class UnmeasuredError(Exception):
+    """A program does not do what is to be measured; the text says which, and how."""
+
+
 class Stage(NamedTuple):
     """What runs behind the contestants, all through."""
 
@@ -96,11 +100,11 @@ def serving(contestant: Contestant, behind: Stage, core: int | None = GATEWAY_CO
         with running(command, core, log) as process:
             ready(contestant.name, url, behind.token, log, contestant.field)
             if contestant.checks and _get(url, "none")[0] != 401:
-                raise SystemExit(f"{contestant.name} lets a request without a valid token pass")
+                raise UnmeasuredError(f"{contestant.name} lets a request without a valid token pass")
             prefer(process)
             yield Served(process, "127.0.0.1", port, admin, url, contestant.field)
         if contestant.counts and not store.dbsize():
-            raise SystemExit(f"{contestant.name} left no counter in Redis")
+            raise UnmeasuredError(f"{contestant.name} left no counter in Redis")
 
 
 def loaded(served: Served, behind: Stage, seconds: int, **load: object) -> Row:
@@ -110,8 +114,8 @@ def loaded(served: Served, behind: Stage, seconds: int, **load: object) -> Row:
     own, stores = cpu(served.process), cpu(behind.redis)
     seen = wrk(served.url, token, seconds, field=served.field, **load)
     own, stores = cpu(served.process) - own, cpu(behind.redis) - stores
-    if seen.failed > seen.requests // 1000:
-        raise SystemExit(f"{seen.failed} of {seen.requests} requests failed: {served.url}")
+    if not seen.requests or seen.failed > seen.requests // 1000:
+        raise UnmeasuredError(f"{seen.failed} of {seen.requests} requests failed: {served.url}")
     spent = {"us": own / seen.requests * 1e6, "redis_us": stores / seen.requests * 1e6}
     return {**spent, **seen._asdict(), "rss": memory(served.process)}
 
@@ -121,7 +125,7 @@ def ready(name: str, url: str, token: str, log: Path, field: str = "Authorizatio
     deadline = time.monotonic() + START
     while (answer := _get(url, token, field)) != (200, len(BODY)):
         if time.monotonic() > deadline:
-            raise SystemExit(f"{name} does not answer ({answer}):\n{log.read_text()[-2000:]}")
+            raise UnmeasuredError(f"{name} does not answer ({answer}):\n{log.read_text()[-2000:]}")
         time.sleep(0.1)
 
 

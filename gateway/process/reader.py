@@ -5,6 +5,7 @@ python -m gateway.begin gateway.process.reader FOLDER DESCRIPTOR     (of a memor
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gateway.config import ConfigError, load
@@ -13,6 +14,7 @@ from gateway.control import leave
 
 def main(folder: str, fd: str) -> int:
     """Leaves a Config, or the problems as plain mappings, as the supervisor must not need this room's classes."""
+    os.nice(10)  # traffic goes before
     try:
         leave(int(fd), load(Path(folder)))
     except ConfigError as error:

@@ -12,7 +12,7 @@ from rig import openloop
 from rig.contestants import BASE
 from rig.options import Options, rounds, say
 from rig.processes import REST_CORE, cpu, start
-from rig.rounds import Row, Stage, serving
+from rig.rounds import Row, Stage, UnmeasuredError, serving
 from rig.tables import Table, medians, number
 
 WHO = (
@@ -69,6 +69,6 @@ def _seen(port: int, rate: int, seconds: int, token: str) -> Row:
     child = start(REST_CORE, command, subprocess.PIPE)
     report, _ = child.communicate(timeout=seconds * 10 + 60)
     if child.returncode:
-        raise SystemExit(report.decode())
+        raise UnmeasuredError(report.decode())
     row: Row = json.loads(report)
     return row

@@ -14,7 +14,7 @@ from rig.contestants import plangate
 from rig.options import Options, say
 from rig.paced import Latencies, paced
 from rig.processes import free_port, prefer, running
-from rig.rounds import Stage, serving
+from rig.rounds import Stage, UnmeasuredError, serving
 from rig.tables import Table, number
 
 SERVICES = 1000
@@ -64,7 +64,7 @@ def _start(stage: Stage, services: int) -> float:
     with running(command, None, stage.folder / "start.out"):  # its programs start beside each other
         while not _answers(port):
             if time.perf_counter() - begun > 60:
-                raise SystemExit((stage.folder / "start.out").read_text()[-2000:])
+                raise UnmeasuredError((stage.folder / "start.out").read_text()[-2000:])
             time.sleep(0.01)
         seconds = time.perf_counter() - begun
     _write_services(stage.folder / "plans", 0)
