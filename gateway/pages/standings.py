@@ -34,7 +34,7 @@ class Standings:
             try:
                 application = self._directory.application(identity)
                 plan = self._directory.contract(application, service).plan
+                found[service.name] = await self._usage.standing(application, plan, identity, service, peer)
             except Forbidden:
                 continue
-            found[service.name] = await self._usage.standing(application, plan, identity, service, peer)
         return found

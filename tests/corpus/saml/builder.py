@@ -64,6 +64,16 @@ def pair(name: str, days: int = 365, bits: int = 2048) -> KeyPair:
 
 
 @cache
+def issued() -> x509.Certificate:
+    """A certificate of the key `idp` that is not self-signed."""
+    subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("idp", "CA"))
+    made = x509.CertificateBuilder(issuer, subject, pair("idp").key.public_key(), x509.random_serial_number())
+    today = datetime.fromtimestamp(NOW, UTC)
+    dated = made.not_valid_before(today - timedelta(days=1)).not_valid_after(today + timedelta(days=90))
+    return dated.sign(pair("next").key, hashes.SHA256())
+
+
+@cache
 def ec_pair() -> Any:
     key = ec.generate_private_key(ec.SECP256R1())
     return key, certificate(key, "ec")

@@ -13,7 +13,7 @@ from signxml import DigestAlgorithm, SignatureMethod
 
 from gateway.sso.saml import names
 
-from .builder import ACS, ALICE, IDP, NOW, REQUEST, SP, Answer, Sealing, Signing, at, ec_pair, pair
+from .builder import ACS, ALICE, IDP, NOW, REQUEST, SP, Answer, Sealing, Signing, at, ec_pair, issued, pair
 from .notation import NOTHING
 
 
@@ -154,6 +154,8 @@ VALID: list[Valid] = [
     Valid("signed by an EC key", Answer(signing=EC), how={"certificates": (ec_pair()[1],)}),
     Valid("signed by the next key", Answer(signing=NEXT),
           how={"certificates": (pair("idp").certificate, ec_pair()[1], pair("next").certificate)}),
+    Valid("signed by a key whose certificate a CA issued", Answer(signing=Signing(certificate=issued())),
+          how={"certificates": (issued(),)}),
     Valid("an old certificate beside", Answer(),
           how={"certificates": (pair("old", -1).certificate, pair("idp").certificate)}),
     Valid("without KeyInfo", Answer(signing=Signing(key_info=False))),
