@@ -51,8 +51,8 @@ def people_of(service: Service) -> tuple[str, ...]:
 def build_sign_on(config: Config, shared: Shared, clock: Clock = time.time) -> SignOn:
     """Raises OSError for pages that cannot be read."""
     sessions = Sessions(shared.records, shared.marks, config.sign_on, clock)
-    desk = Desk(shared.records, sessions, clock)
-    app = SignOnApp(desk, sessions, Look(config.sign_on.pages))
+    desk = Desk(shared.records, sessions, Look(config.sign_on.pages), clock)
+    app = SignOnApp(desk, sessions)
     keeper = Keeper(sessions, Renewal(sessions, shared.records, app.ways, clock), clock)
     return SignOn(Door(keeper), desk, app)
 

@@ -17,7 +17,7 @@ from gateway.sso.browser import PREFIX, navigates, same_origin, target_of, wants
 from gateway.sso.desk import Desk, log, secret_of
 from gateway.sso.forms import parameters
 from gateway.sso.me import Limits, me, no_limits
-from gateway.sso.pages import HEADERS, STATIC, Look, policy
+from gateway.sso.pages import HEADERS, STATIC, policy
 from gateway.sso.refusals import BadSignOn
 from gateway.sso.session import Session
 from gateway.sso.sessions import Sessions, store_away
@@ -36,11 +36,11 @@ Offers = Callable[[str, str], tuple[str, ...]]  # host, target → providers
 class SignOnApp:
     """ASGI. `ways` may still be filled until it is `ready`."""
 
-    def __init__(self, desk: Desk, sessions: Sessions, look: Look) -> None:
+    def __init__(self, desk: Desk, sessions: Sessions) -> None:
         self.ways: dict[str, Way] = {}
         self._desk = desk
         self._sessions = sessions
-        self._look = look
+        self._look = desk.look
         self._offers: Offers = _nowhere
         self._policy = ""
         self._router = Router()

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.identity.revocations import SESSION, named
 from gateway.sso import cookies
 from gateway.sso.logins import Login, Logins
+from gateway.sso.pages import Look
 from gateway.sso.session import SignedIn
 from gateway.sso.sessions import Sessions
 from gateway.store.records import Records
@@ -26,9 +27,12 @@ TOKENS_LIVE = 86_400.0  # seconds: longer than any access token should
 class Desk:
     """Methods raise StoreError."""
 
-    def __init__(self, records: Records, sessions: Sessions, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, records: Records, sessions: Sessions, look: Look, clock: Callable[[], float] = time.time
+    ) -> None:
         """`clock` in Unix seconds."""
         self.records = records
+        self.look = look
         self._clock = clock
         self.logins = Logins(records)
         self._sessions = sessions

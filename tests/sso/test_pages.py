@@ -74,6 +74,7 @@ def pages() -> dict[str, str]:
     answers = {
         "choose": look.page("choose", ways=ways),
         "unsent": look.page("unsent", sign_in="/.sso/login?to=/"),
+        "pass-on": look.page("pass-on", action="/", fields={"<b>": "<b>"}, provider="<Company>", answers=False),
         "sign-out": look.page("sign-out", who="<alice>", action="/.sso/logout"),
         "signed-out": look.page("signed-out", sign_in="/.sso/login", provider_left="<Company>"),
         "error": look.error(problem, "abc-1", "/.sso/login?to=/"),

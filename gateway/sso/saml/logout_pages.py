@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.model import Saml
@@ -86,10 +85,13 @@ class LogoutPages:
         return self._sent("SAMLRequest", root, to, state, by_redirect=provider.logout_redirect is not None)
 
     def _sent(self, kind: str, root: Element, to: str, state: str | None, *, by_redirect: bool) -> Response:
+        """Of a provider that takes messages in forms alone, a person presses the button: pages here run no script."""
         (pair, *_) = self._sp.pairs
         if by_redirect:
             return RedirectResponse(redirect(to, kind, writing.octets(root), state, pair), 303)
-        return form_page(to, form_fields(kind, writing.octets(writing.signed(root, pair)), state), self._title)
+        fields = form_fields(kind, writing.octets(writing.signed(root, pair)), state)
+        answers = kind == "SAMLResponse"
+        return self._desk.look.page("pass-on", action=to, fields=fields, provider=self._title, answers=answers)
 
     # --- the provider speaks
 
@@ -160,17 +162,3 @@ def bad(error: SamlRefused) -> BadSignOn:
     detail = error.detail[0].upper() + error.detail[1:] + "."
     status = 403 if error.code == "status_refused" else 400
     return BadSignOn(f"saml_{error.code}", detail, status=status, hint=error.hint or error.code)
-
-
-def form_page(to: str, fields: dict[str, str], title: str) -> Response:
-    """For a provider that takes messages in forms alone. Pages here run no script, so a person presses the button."""
-    hidden = "".join(
-        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in fields.items()
-    )
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Sign out</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="stylesheet" href="{PREFIX}/-/style.css"><main><h1>Signed out here</h1>'
-        f'<form method="post" action="{escape(to)}">{hidden}'
-        f'<button class="button" type="submit">Sign out of {escape(title)} too</button></form></main></html>'
-    )

@@ -128,8 +128,8 @@ async def stage(saml: Saml) -> AsyncIterator[Stage]:
     clock = Clock()
     records = MemoryRecords(clock)
     sessions = Sessions(records, MemoryMarks(clock, lambda row: None), SignOn(), clock)
-    desk = Desk(records, sessions)
-    app = SignOnApp(desk, sessions, Look(None))
+    desk = Desk(records, sessions, Look(None))
+    app = SignOnApp(desk, sessions)
     way = SamlWay(saml, desk, clock)
     app.ways["partner"] = way
     app.ready(lambda host, target: ("partner",))

@@ -273,6 +273,7 @@ async def test_a_provider_of_forms_alone(saml: Saml) -> None:
         left = await site.http.post("/.sso/logout", headers={"sec-fetch-site": "same-origin"})
     assert f'action="{SLO}"' in left.text
     assert 'name="SAMLRequest"' in left.text
+    assert "Sign out of Partner too</button>" in left.text
     assert "form-action 'self' https://idp.example.com" in left.headers["content-security-policy"]
 
 
