@@ -18,6 +18,7 @@ Other measurements are commands of their own, each with --help:
   scripts/benchmark ledger   what counting costs
   scripts/benchmark routing  what routing costs
   scripts/benchmark door     what both doors cost, without sockets
+  scripts/benchmark way      what our code costs a request in all, without sockets and TLS
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import re
 import shutil
 import statistics
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -79,7 +81,19 @@ def _cores() -> list[str]:
 def versions() -> dict[str, str]:
     paths = {name: shutil.which(name) or str(HERE / name) for name in PROGRAMS}
     found = {name: _version(path, PROGRAMS[name]) for name, path in paths.items() if Path(path).exists()}
-    return {"plangate": gateway.__version__, "Python": platform.python_version(), **found, "Linux": platform.release()}
+    return {
+        "plangate": gateway.__version__,
+        "Python": f"{platform.python_version()} ({_build()})",
+        **found,
+        "Linux": platform.release(),
+    }
+
+
+def _build() -> str:
+    """By the rule of scripts/_env."""
+    told = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    optimised = sys.base_prefix == "/usr" or "--enable-optimizations" in told
+    return "optimised build" if optimised else "build without optimisation"
 
 
 def _version(program: str, flag: str) -> str:
