@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from typing import NamedTuple
 
 from gateway.errors import BadGateway, GatewayError, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
@@ -21,18 +22,42 @@ MAX_IDLE = 256  # a target; more are closed when they come back
 KEEP_IDLE = 30.0  # seconds
 
 
+class Waiter(NamedTuple):
+    """A request without a connection."""
+
+    exchange: Exchange
+    left: int  # targets that are yet to be tried where this one cannot be reached
+
+
 class Endpoint:
-    """One target and its idle connections, the last used first."""
+    """One target, its idle connections, the last used first, and the requests that wait for one.
+
+    Each of those is sent by the first connection that is free: one that is opened, or that has answered. So
+    many are being opened as there are requests waiting, or more.
+    """
 
     def __init__(self, target: Target, host_field: bytes) -> None:
         self.target = target
         self.name = str(target)
         self.host_field = host_field
         self.idle: deque[UpstreamConnection] = deque()
+        self.waiting: deque[Waiter] = deque()
         self.open = 0
+        self.opening = 0
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.name} {len(self.idle)} idle of {self.open}>"
+
+    def next_for(self, *, used: bool) -> Waiter | None:
+        """Whose turn it is. What is sent for the second time waits for a connection that was not `used` before."""
+        waiting = self.waiting
+        while waiting and waiting[0].exchange.client is None:  # it went away meanwhile
+            waiting.popleft()
+        for place, waiter in enumerate(waiting):
+            if waiter.exchange.client is not None and not (used and waiter.exchange.retried):
+                del waiting[place]
+                return waiter
+        return None
 
 
 class Pool:
@@ -61,9 +86,12 @@ class Pool:
         return sum(e.open for e in self._endpoints), sum(len(e.idle) for e in self._endpoints)
 
     def dispatch(self, exchange: Exchange) -> None:
-        """Sends the request by an idle connection of the target whose turn it is, or by a new one."""
+        """Sends the request by an idle connection of the target whose turn it is, or by the first that is free."""
         endpoint = self._endpoints[self._turn]
         self._turn = (self._turn + 1) % len(self._endpoints)
+        self._send(exchange, endpoint, len(self._endpoints) - 1)
+
+    def _send(self, exchange: Exchange, endpoint: Endpoint, left: int) -> None:
         idle = endpoint.idle
         while idle:
             connection = idle.pop()
@@ -71,41 +99,56 @@ class Pool:
                 connection.send(exchange)
                 return
             connection.close()
-        self.connect(exchange, endpoint)
+        self._wait(exchange, endpoint, left)
 
     def connect(self, exchange: Exchange, endpoint: Endpoint) -> None:
-        """Opens a connection for the request in a task; other targets are tried where one cannot be reached."""
-        task = self._loop.create_task(self._connect(exchange, endpoint))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Sends a request that was sent before by a new connection; other targets are tried where none can be made."""
+        self._wait(exchange, endpoint, len(self._endpoints) - 1)
 
-    async def _connect(self, exchange: Exchange, first: Endpoint) -> None:
-        start = self._endpoints.index(first)
-        error: GatewayError = BadGateway("the upstream cannot be reached")
-        for endpoint in self._endpoints[start:] + self._endpoints[:start]:
-            try:
-                connection = await self._open(endpoint)
-            except TimeoutError:
-                error = GatewayTimeout("the upstream did not accept a connection in time")
-                log.warning("%s: %s: no connection in time", self.upstream.name, endpoint.name)
-            except Exception as cause:  # whatever a resolver, TLS or the loop raises: the request must be answered
-                error = BadGateway("the upstream cannot be reached")
-                log.warning("%s: %s: %s", self.upstream.name, endpoint.name, cause)
-            else:
-                self._use(connection, exchange)
-                return
-            if exchange.client is None:
-                return
-        if exchange.client is not None:
-            exchange.client.refuse(exchange, error)
+    def _wait(self, exchange: Exchange, endpoint: Endpoint, left: int) -> None:
+        endpoint.waiting.append(Waiter(exchange, left))
+        if endpoint.opening < len(endpoint.waiting):
+            endpoint.opening += 1
+            task = self._loop.create_task(self._connect(endpoint))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _use(self, connection: UpstreamConnection, exchange: Exchange) -> None:
-        if exchange.client is None:  # it went away meanwhile
-            self.release(connection)
-        elif connection.transport is None or connection.transport.is_closing():
-            exchange.client.refuse(exchange, BadGateway("the upstream closed the connection", code="upstream_broken"))
+    async def _connect(self, endpoint: Endpoint) -> None:
+        try:
+            connection = await self._open(endpoint)
+        except TimeoutError:
+            error: GatewayError = GatewayTimeout("the upstream did not accept a connection in time")
+            log.warning("%s: %s: no connection in time", self.upstream.name, endpoint.name)
+        except Exception as cause:  # whatever a resolver, TLS or the loop raises: the request must be answered
+            error = BadGateway("the upstream cannot be reached")
+            log.warning("%s: %s: %s", self.upstream.name, endpoint.name, cause)
         else:
-            connection.send(exchange)
+            endpoint.opening -= 1
+            self._opened(connection)
+            return
+        endpoint.opening -= 1
+        if endpoint.opening < len(endpoint.waiting):
+            self._unreachable(endpoint, error)
+
+    def _opened(self, connection: UpstreamConnection) -> None:
+        if connection.transport is not None and not connection.transport.is_closing():
+            self.release(connection)
+            return
+        waiter = connection.endpoint.next_for(used=False)
+        if waiter is not None and waiter.exchange.client is not None:
+            error = BadGateway("the upstream closed the connection", code="upstream_broken")
+            waiter.exchange.client.refuse(waiter.exchange, error)
+
+    def _unreachable(self, endpoint: Endpoint, error: GatewayError) -> None:
+        """One who waits goes on to the next target, or hears it."""
+        waiter = endpoint.next_for(used=False)
+        if waiter is None or waiter.exchange.client is None:
+            return
+        if waiter.left:
+            following = (self._endpoints.index(endpoint) + 1) % len(self._endpoints)
+            self._send(waiter.exchange, self._endpoints[following], waiter.left - 1)
+        else:
+            waiter.exchange.client.refuse(waiter.exchange, error)
 
     async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
         target = endpoint.target
@@ -131,12 +174,19 @@ class Pool:
                 raise
 
     def release(self, connection: UpstreamConnection) -> None:
-        """Takes back a connection whose answer is complete."""
-        idle = connection.endpoint.idle
+        """Takes a connection that is free: a new one, or one whose answer is complete."""
+        endpoint = connection.endpoint
+        connection.idle_since = connection.active
+        if endpoint.waiting and (not connection.used or connection.reusable(idempotent=False)):
+            waiter = endpoint.next_for(used=connection.used)
+            if waiter is not None:
+                connection.send(waiter.exchange)
+                return
+        idle = endpoint.idle
         if self.closing or connection.generation != self.generation or len(idle) >= MAX_IDLE:
             connection.close()
         else:
-            connection.idle_since = connection.active
+            connection.used = True  # or idle for a while: the peer may close it at any moment
             idle.append(connection)
 
     def sweep(self, now: float) -> None:
