@@ -103,12 +103,13 @@ async def test_a_flood_of_connections_is_cut_without_a_word(monkeypatch: pytest.
 
 
 async def test_a_thousand_idle_connections_are_closed_in_time_and_leave_nothing() -> None:
-    async with proxy_before(echo, timeouts=ClientTimeouts(keep_alive=1.0)) as proxy:
+    async with proxy_before(echo) as proxy:
         sockets = []
         for _ in range(1000):
             sockets.append(socket.create_connection(("127.0.0.1", proxy.port)))
             await asyncio.sleep(0)
         await until(lambda: proxy.server.crowd.inside == 1000)
+        proxy.server.timeouts = ClientTimeouts(keep_alive=0.1)
         await until(lambda: not proxy.server.connections)
         assert (proxy.server.crowd.inside, proxy.records) == (0, [])
         for each in sockets:
