@@ -6,10 +6,15 @@ passed. Refused tokens are not remembered, so no flood of them can push out a go
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from gateway.identity.revocations import Marks, NoMarks, revoked
 from gateway.model import Identity
 
 TOKENS = 20_000  # one is about 4.5 KB, by what it claims
+FIELDS = 1_024  # fields whose digest is remembered: a client sends the same again and again
+LONGEST_FIELD = 4_096  # bytes of one that is
+SCHEME = 7  # bytes of `Bearer `
 
 
 class Entry:
@@ -41,9 +46,23 @@ class TokenCache:
         self._size = size
         self._marks = NoMarks() if marks is None else marks
         self._entries: dict[bytes, Entry] = {}
+        self._digests: dict[bytes, bytes] = {}  # of tokens that were recognised, by their field
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def recognise(self, field: bytes, now: float) -> Identity | None:
+        """`get` for the value of an Authorization field that begins with `Bearer `."""
+        digest = self._digests.get(field)
+        if digest is not None:
+            return self.get(digest, now)
+        digest = sha256(field[SCHEME:]).digest()
+        identity = self.get(digest, now)
+        if identity is not None and len(field) <= LONGEST_FIELD:
+            if len(self._digests) >= FIELDS:
+                del self._digests[next(iter(self._digests))]
+            self._digests[field] = digest
+        return identity
 
     def get(self, digest: bytes, now: float) -> Identity | None:
         """The identity that a token of this digest proves, never past its `exp`, nor once it is revoked; not of one

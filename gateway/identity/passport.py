@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
@@ -151,7 +150,7 @@ class Passport:
         if desk.recall is not None:
             fields = ask.header(b"authorization")
             if len(fields) == 1 and fields[0][:7] in _BEARER:
-                identity = desk.recall.get(sha256(fields[0][7:]).digest(), self._clock())
+                identity = desk.recall.recognise(fields[0], self._clock())
                 if identity is not None:
                     return identity
         elif desk.sessions is not None and ask.own_cookies:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.errors import RequestTimeout
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.reader import RequestReader
+from gateway.proxy.rereader import Rereader
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -45,7 +45,7 @@ class Patience:
         self.then = now
 
 
-class TimedReader(RequestReader):
+class TimedReader(Rereader):
     """`sweep` is called a few times a second."""
 
     __slots__ = ("_answered", "_answers_left", "_born", "_held", "_lingering", "_receiving", "_sending")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.errors import ContentTooLarge, GatewayError
 from gateway.gate import Admission, Turn
@@ -15,6 +15,7 @@ from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, withou
 from gateway.http.path import normalise
 from gateway.model import Route
 from gateway.proxy.recorded import Recorded
+from gateway.proxy.repeats import Repeat
 from gateway.proxy.settling import settle_admission
 
 if TYPE_CHECKING:
@@ -25,21 +26,6 @@ if TYPE_CHECKING:
 _random = random.Random()  # noqa: S311 - request ids are no secret
 
 NONE: Mapping[Way, Backend] = {}
-
-
-class Repeat(NamedTuple):
-    """What a head means from its second line on, and that block. Shared by requests, changed by none."""
-
-    block: bytes
-    host: bytes
-    lines: bytes  # all that the service gets of the head
-    fields: Fields
-    hosts: list[bytes]
-    authorization: list[bytes]
-    own_cookies: tuple[bytes, ...]
-    sent_id: bytes | None
-    sent_trace: bytes | None
-    forwarding: Forwarding
 
 
 class Exchange(Recorded):
@@ -118,6 +104,7 @@ class Exchange(Recorded):
         self.sent_trace: bytes | None = None
         self.keep = self.complete = False
         self.ids: tuple[bytes, bytes] | None = None
+        self._kind = None
         # the body
         self.length: int | None = None
         self.chunked = self.expect = False
@@ -166,22 +153,21 @@ class Exchange(Recorded):
         return plain and self.length is None and not self.chunked and not self.expect
 
     def as_repeat(self, block: bytes) -> Repeat:
-        lines = b"".join((*self.fields, self.forwarding.lines(self.host_field)))
         return Repeat(
             block,
             self.host,
-            lines,
+            b"".join(self.fields),
             self.fields,
             self.hosts,
             self.authorization,
             self.own_cookies,
             self.sent_id,
             self.sent_trace,
-            self.forwarding,
         )
 
-    def repeat(self, repeat: Repeat, method: bytes, target: bytes) -> None:
-        """Takes the fields of an equal head; raises BadRequest for the target, which is in origin-form."""
+    def repeat(self, repeat: Repeat, forwarding: Forwarding, lines: bytes, method: bytes, target: bytes) -> None:
+        """Takes the fields of an equal head, as `lines` for the service and with whose it is; raises BadRequest for the
+        target, which is in origin-form."""
         self.method = method
         self.target = target
         self.path, self.query = normalise(target)
@@ -189,17 +175,18 @@ class Exchange(Recorded):
         (
             _,
             self.host,
-            self.lines,
+            _,
             self.fields,
             self.hosts,
             self.authorization,
             self.own_cookies,
             self.sent_id,
             self.sent_trace,
-            self.forwarding,
         ) = repeat
+        self.lines = lines
         self.host_field = self.hosts[0]
-        self.peer = self.forwarding.address
+        self.forwarding = forwarding
+        self.peer = forwarding.address
 
     def head_size(self) -> int:
         """Bytes of the head, of fields that were dropped on sight aside."""

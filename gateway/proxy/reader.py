@@ -16,9 +16,8 @@ import httptools
 
 from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong
 from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind, Kinds
-from gateway.http.head import NO_BODY
 from gateway.http.parser import RequestParser, fault_of
-from gateway.proxy.exchange import Exchange, Repeat
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.forwarding import Forwarding
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 MAX_FRAMING = 32 * 1024  # bytes of chunks' sizes, extensions and trailers between two bytes of a body
 MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
 MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
-LESSONS = 16  # heads learnt in vain, one after the other, before it is given up
 
 
 class RequestReader(asyncio.Protocol, ABC):
@@ -36,11 +34,8 @@ class RequestReader(asyncio.Protocol, ABC):
     __slots__ = (
         "_excess",
         "_fed",
-        "_latest",
-        "_lessons",
         "_overhead",
         "_parser",
-        "_repeat",
         "_stopped",
         "active",
         "current",
@@ -48,6 +43,7 @@ class RequestReader(asyncio.Protocol, ABC):
         "head_since",
         "incoming",
         "kinds",
+        "latest",
         "peer",
         "queue",
         "server",
@@ -72,9 +68,17 @@ class RequestReader(asyncio.Protocol, ABC):
         self._parser = RequestParser(self)
         self._stopped = False  # nothing more is parsed
         self._excess = False  # though more has come
-        self._latest: Exchange | None = None  # whose head was parsed last
-        self._repeat: Repeat | None = None
-        self._lessons = 0
+        self.latest: Exchange | None = None  # whose head was parsed last
+
+    # --- what is not read twice
+
+    @abstractmethod
+    def repeats(self, data: bytes) -> bool:
+        """Serves what equals a head that was read before; False: it must be read."""
+
+    @abstractmethod
+    def learn(self, data: bytes) -> None:
+        """`data` held whole requests; `latest` is the last one's head, None where none could be read."""
 
     # --- what the serving half does
 
@@ -113,17 +117,18 @@ class RequestReader(asyncio.Protocol, ABC):
         if self._stopped:
             self._excess = True
             return
-        if self.incoming is None and self._repeats(data):
+        if self.incoming is None and self.repeats(data):
             return
         alone = self.incoming is None
+        self.latest = None  # what cannot be read must not be taken for what was read before
         self._fed = len(data)
         self._overhead += len(data)
         self._parse(data)
         if alone and self.incoming is None:
             if self._overhead:  # empty lines, which are no request and no sign of life (RFC 9112 2.2)
                 self.active = before
-            elif len(data) <= MAX_REPEAT and self._lessons < LESSONS:
-                self._learn(data)
+            elif len(data) <= MAX_REPEAT:
+                self.learn(data)
 
     def _parse(self, data: bytes) -> None:
         start = 0
@@ -146,41 +151,6 @@ class RequestReader(asyncio.Protocol, ABC):
                 raise FieldsTooLarge(f"the head is larger than {most} bytes")
             raise BadRequest(f"more than {most} bytes are neither a head nor a body")
 
-    # A keep-alive client repeats its fields. What equals the last head, byte for byte from the second line on, means
-    # the same: it is not parsed again. Only whole requests without a body take this way.
-
-    def _repeats(self, data: bytes) -> bool:
-        repeat = self._repeat
-        if repeat is None:
-            return False
-        block = repeat[0]
-        line = data[: -len(block)].split(b" ") if data.endswith(block) else ()
-        if len(line) != 3 or line[2] != b"HTTP/1.1" or line[0] not in NO_BODY or not line[1].startswith(b"/"):
-            self._repeat = None
-            return False
-        if len(line[1]) > self.server.limits.target:
-            return False
-        exchange = self.new_exchange()
-        try:
-            exchange.repeat(repeat, line[0], line[1])
-        except GatewayError:  # refused in the words that it would be refused in without this way
-            self._repeat = None
-            return False
-        self._lessons = 0
-        self._stopped = self.server.draining
-        self._serve(exchange)
-        return True
-
-    def _learn(self, data: bytes) -> None:
-        """Remembers the head that `data` is, if it is one whole head and nothing else."""
-        exchange = self._latest
-        first = data.find(b"\r\n")
-        if exchange is None or first < 1 or data.find(b"\r\n\r\n", first) != len(data) - 4:
-            return
-        self._lessons += 1
-        if exchange.is_repeatable():
-            self._repeat = exchange.as_repeat(data[first:])
-
     def fault(self, error: GatewayError) -> None:
         """What cannot be read is answered in its turn, and is the last thing read."""
         self._stopped = True
@@ -201,7 +171,7 @@ class RequestReader(asyncio.Protocol, ABC):
 
     def release(self) -> None:
         """The end of the connection: nothing of it waits for the garbage collector, which looks rarely."""
-        self.incoming = self._latest = None
+        self.incoming = self.latest = None
         del self._parser
 
     def close(self) -> None:
@@ -254,7 +224,7 @@ class RequestReader(asyncio.Protocol, ABC):
         if self.kinds is not REQUEST_KINDS:
             self.believe(exchange)
         self._parser.framed(exchange.length, chunked=exchange.chunked)
-        self._latest = exchange
+        self.latest = exchange
         self._serve(exchange)
 
     def _serve(self, exchange: Exchange) -> None:

@@ -13,7 +13,8 @@ from gateway.model import Outcome, Route
 class Recorded:
     """The half of an exchange that only reads."""
 
-    __slots__ = ()
+    __slots__ = ("_kind",)
+    _kind: tuple[object, ...] | None  # made once: the guest book is more than one
     route: Route | None
     admission: Admission | None
     error: GatewayError | None
@@ -23,7 +24,12 @@ class Recorded:
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """Equal for what is alike in all but times, sizes and ids."""
+        """Equal for what is alike in all but times, sizes and ids; of an exchange that has ended."""
+        if self._kind is None:
+            self._kind = self._find_kind()
+        return self._kind
+
+    def _find_kind(self) -> tuple[object, ...]:
         admission, outcome = self.admission, self.outcome
         who: tuple[object, ...]
         if admission is None:

@@ -23,6 +23,7 @@ from gateway.proxy.greeting import Greeting
 from gateway.proxy.kernel import bound_sending
 from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
+from gateway.proxy.repeats import Repeats
 from gateway.proxy.terms import PLAIN, Terms
 
 SWEEP = 0.25  # seconds between looks at the clocks
@@ -56,6 +57,7 @@ class Server:
         self._memory_is_high: Callable[[], bool] = bool
         self.shedding = False  # requests are refused for want of memory
         self.crowd = Crowd()
+        self.repeats = Repeats()
         self._terms: Sequence[Terms] = (PLAIN,)  # of the listeners
         self._trusted: tuple[Network, ...] = ()  # proxies, which speak for others
         self.told: tuple[bytes, Reader] | None = None
@@ -103,6 +105,7 @@ class Server:
     def bound(self, limits: ClientLimits, timeouts: ClientTimeouts, memory_is_high: Callable[[], bool]) -> None:
         """What clients may take from now on. Memory is looked at every second."""
         self.limits, self.timeouts, self._memory_is_high = limits, timeouts, memory_is_high
+        self.repeats.clear()
 
     def receive(
         self, terms: Sequence[Terms], trusted: tuple[Network, ...], told: tuple[bytes, Reader] | None = None

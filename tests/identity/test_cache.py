@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from gateway.identity.cache import Entry, TokenCache
+from hashlib import sha256
+
+from gateway.identity.cache import FIELDS, Entry, TokenCache
 from gateway.model import Identity
 
 
@@ -54,3 +56,24 @@ def test_tokens_die_with_their_key():
     cache.retain(frozenset({("second",), ("third",)}))
     assert cache.get(b"one", 0) is None
     assert cache.get(b"two", 0) is not None
+
+
+def test_a_field_that_was_recognised_once_is_judged_by_what_holds_now():
+    cache, known = TokenCache(), entry(expires=100.0)
+    assert cache.recognise(b"Bearer token", 0) is None
+    cache.put(sha256(b"token").digest(), known, 0)
+    for now, identity in ((1, known.identity), (99, known.identity), (100, None), (101, None)):
+        assert cache.recognise(b"Bearer token", now) is identity
+        assert cache.recognise(b"bearer token", now) is identity
+    cache.put(sha256(b"token").digest(), known, 0)
+    cache.retain(frozenset())
+    assert cache.recognise(b"Bearer token", 1) is None
+
+
+def test_fields_are_remembered_within_bounds():
+    cache = TokenCache()
+    for number in range(FIELDS + 10):
+        token = str(number).encode()
+        cache.put(sha256(token).digest(), entry(), 0)
+        assert cache.recognise(b"Bearer " + token, 0) is not None
+    assert len(cache._digests) == FIELDS

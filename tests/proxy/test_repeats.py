@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rigs.proxy import Script, echo, proxy_before, read_answer
 
+from gateway.proxy.repeats import Repeat, Repeats
+
 LINES = st.sampled_from(
     [
         b"GET / HTTP/1.1",
@@ -69,11 +71,16 @@ async def answers_on(
 async def compare_requests(requests: list[bytes]) -> None:
     async with proxy_before(echo) as proxy:
         together = await answers_on(await proxy.connect(), requests)
-        alone = [(await answers_on(await proxy.connect(), [request]))[0] for request in requests[: len(together)]]
+        later = [(await answers_on(await proxy.connect(), [request]))[0] for request in requests[: len(together)]]
+        alone = []
+        for request in requests[: len(together)]:
+            proxy.server.repeats.clear()
+            alone += (await answers_on(await proxy.connect(), [request]))[:1]
     assert together == alone
+    assert later == alone
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(REQUESTS)
 def test_a_request_means_the_same_after_any_other(requests: list[bytes]) -> None:
     asyncio.run(compare_requests(requests))
@@ -148,3 +155,44 @@ async def test_a_head_request_between_equal_answers_has_no_body(between: bytes) 
             got = await read_answer(reader, head_only=method == b"HEAD")
             assert got.endswith(b"\r\n\r\n" if method == b"HEAD" else b"ok")
             writer.close()
+
+
+async def test_a_head_that_another_client_sent_before_keeps_nothing_of_that_client() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n"
+    async with proxy_before(echo) as proxy:
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.1"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port, local_addr=(address, 0))
+            for _ in range(3):
+                writer.write(head)
+                assert f"\r\nx-forwarded-for: {address}\r\n".encode() in await read_answer(reader)
+            writer.close()
+        assert {record.peer for record in proxy.records} == {"127.0.0.1", "127.0.0.2"}
+
+
+async def test_heads_that_take_turns_are_read_once() -> None:
+    heads = [b"GET / HTTP/1.1\r\nHost: a\r\nX-A: %d\r\n\r\n" % number for number in range(40)]
+    async with proxy_before(echo) as proxy:
+        reader, writer = await proxy.connect()
+        for head in heads * 2:
+            writer.write(head)
+            assert b"\r\nx-a: %b\r\n" % head.split()[-1] in await read_answer(reader)
+        known = [head for head in heads if proxy.server.repeats.get(head[head.index(b"\r\n") :])]
+        assert known[:16] == heads[:16]  # then each 16th, until one is known
+        writer.close()
+
+
+def test_the_oldest_head_makes_room() -> None:
+    repeats = Repeats(most=10)
+    for block in (b"aaaa", b"bbbb", b"aaaa", b"cccc"):
+        repeats.put(Repeat(block, b"", b"", [], [], [], (), None, None))
+    assert [repeats.get(block) is not None for block in (b"aaaa", b"bbbb", b"cccc")] == [False, True, True]
+
+
+async def test_what_cannot_be_read_is_never_taken_for_the_head_before_it() -> None:
+    good, bad = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"GET / HTTP/1.1\r\nX: no host\r\n\r\n"
+    async with proxy_before(echo) as proxy:
+        for _ in range(3):
+            good_first, bad_then = await answers_on(await proxy.connect(), [good, bad])
+            assert good_first.startswith(b"HTTP/1.1 200 ")
+            assert bad_then.startswith(b"HTTP/1.1 400 ")
+        assert proxy.server.repeats.get(bad[bad.index(b"\r\n") :]) is None
