@@ -77,7 +77,8 @@ class Stay:
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
             if line.startswith("Ctrl-C"):
-                break
+                return
+        raise AssertionError(f"it ended: {process.stderr and process.stderr.read()}")
 
     def command(self, start: str) -> str:
         """The first printed command that starts so."""

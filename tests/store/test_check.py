@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from rigs.stores import TcpServer, binary_of
+from rigs.stores import TcpServer, binary_of, free_port
 
 from gateway.model import Store
 from gateway.store import StoreError
@@ -96,7 +96,8 @@ async def test_a_store_that_is_nearly_full_is_told(redis: Redis) -> None:
 
 
 async def test_a_server_of_a_cluster_is_no_store_by_itself(tmp_path: Path) -> None:
-    server = TcpServer(binary_of("redis"), tmp_path / "server", "--cluster-enabled", "yes")
+    bus = ("--cluster-port", str(free_port().port))  # else one that a connection's own end may have
+    server = TcpServer(binary_of("redis"), tmp_path / "server", "--cluster-enabled", "yes", *bus)
     server.start()
     async with connect(Store(kind="url", url=server.url)) as redis:
         with pytest.raises(StoreError, match=r"store: \{cluster: \[HOST:PORT, …\]\}"):
