@@ -85,8 +85,9 @@ def _check_binding(claims: dict[str, Any]) -> None:
 
 
 def is_bound_to_key(claims: dict[str, Any]) -> bool:
-    """Of checked claims: whether DPoP is asked for."""
-    return "jkt" in claims.get("cnf", {})
+    """Whether DPoP is asked for."""
+    binding = claims.get("cnf")
+    return isinstance(binding, dict) and "jkt" in binding
 
 
 def _check_told_type(claims: dict[str, Any], *, bound: bool) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import suppress
 
-from gateway.identity.claims import Rules, aspects, check, identity_of
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.identity.claims import Rules, aspects, check, check_told, identity_of
+from gateway.identity.id_token import check_id_token, check_logout_token, check_own_access_token
 from gateway.identity.refusals import InvalidToken
 from gateway.identity.token import Token
 from gateway.model import Oidc
@@ -99,3 +104,52 @@ def test_each_aspect_is_told_whatever_the_others_are(cnf):
     told = {about: error and error.code for about, error in aspects(token, oidc, 1_800_000_000)}
     assert told.keys() == {"issuer", "binding", "type", "times", "audience", "names"}
     assert [about for about, code in told.items() if code is not None] == ["binding"]
+
+
+NOW = 1_800_000_000
+RULES = Rules("keycloak", BASE["iss"], frozenset({"gateway"}))
+WHOLE = {**BASE, "aud": ["gateway"], "typ": "Bearer", "azp": "mobile-app", "iat": NOW}
+NAMES = [
+    *(
+        "iss",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "typ",
+        "sub",
+        "azp",
+        "client_id",
+        "cnf",
+        "jti",
+        "sid",
+        "scope",
+        "scp",
+        "groups",
+    ),
+    *("token_type", "token_use", "nonce", "events", "c_hash", "realm_access", "resource_access"),
+]
+VALUES = st.sampled_from(
+    [None, True, 0, -1, 1e308, 1.5, 10**31, "", "gateway", "Bearer", "DPoP", "ID", "Logout", "\ud800", "A" * 43, NOW,
+     [], {}, ["gateway"], [[]], [1], {"jkt": "A" * 43}, {"x5t#S256": 7}, {"roles": [{}]}, {"a": {"roles": "b"}}]
+)  # fmt: skip
+CLAIMS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4)
+
+
+@given(CLAIMS, CLAIMS, VALUES)
+@example({"typ": "DPoP", "cnf": 1.5}, {}, None)
+def test_every_check_decides_whatever_the_claims_are(changed, told, kind):
+    """A fault would be an error of the gateway's, and not of who sent them."""
+    claims = {**WHOLE, **changed}
+    token = Token("RS256", "first", {"typ": kind if "typ" in told else "JWT"}, claims, b"", b"")
+    checks = (
+        lambda: identity_of(claims, "keycloak") if check(token, RULES, NOW) is None else None,
+        lambda: check_told(claims, RULES, NOW, None),
+        lambda: check_told({**WHOLE, **told}, RULES, NOW, token),
+        lambda: check_id_token(token, BASE["iss"], "gateway", NOW, nonce="n", code="c"),
+        lambda: check_logout_token(token, BASE["iss"], "gateway", NOW),
+        lambda: check_own_access_token(token, BASE["iss"], "mobile-app", "4f1c", NOW),
+    )
+    for one in checks:
+        with suppress(InvalidToken):
+            one()
