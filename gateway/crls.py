@@ -15,7 +15,7 @@ def revocation_lists(content: bytes) -> list[x509.CertificateRevocationList]:
     parts = _PEM.findall(content)
     try:
         lists = [x509.load_pem_x509_crl(part) for part in parts] if parts else [x509.load_der_x509_crl(content)]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ValueError("it is neither PEM nor DER of one") from None
     for found in lists:
         _require_whole(found)

@@ -10,6 +10,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.identity.claims import NAME_LENGTH
 from gateway.identity.refusals import Invalid
+from gateway.identity.trust import UNREADABLE
 from gateway.model import ClientCertificates, NamedBy
 
 _spiffe_id = re.compile(r"spiffe://([a-z0-9._-]{1,255})((?:/[A-Za-z0-9._-]+)+)").fullmatch
@@ -33,7 +34,7 @@ def _alternative(certificate: x509.Certificate, kind: type[x509.DNSName | x509.U
         return [str(name) for name in found.get_values_for_type(kind)]
     except x509.ExtensionNotFound:
         return []
-    except ValueError:
+    except UNREADABLE:
         raise _unnamed("the certificate's alternative names cannot be read") from None
 
 
@@ -62,7 +63,7 @@ def _require_svid(certificate: x509.Certificate, names: list[str], domain: str) 
         raise _unnamed("the certificate is of another SPIFFE trust domain")
     try:
         uses = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         raise _unnamed("the certificate is no X.509-SVID: it has no key usage") from None
     if not uses.digital_signature or uses.key_cert_sign or uses.crl_sign:
         raise _unnamed("the certificate is no X.509-SVID: its key is not for signatures of its own alone")

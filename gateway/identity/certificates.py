@@ -16,7 +16,7 @@ from gateway.identity.credentials import Ask
 from gateway.identity.floods import Floods
 from gateway.identity.refusals import Invalid
 from gateway.identity.revocations import KEY, RETRY_AFTER, Marks
-from gateway.identity.trust import LARGEST, Trust
+from gateway.identity.trust import LARGEST, UNREADABLE, Trust
 from gateway.identity.verifier import Answer, Item, Presented
 from gateway.model import Application, ClientCertificates, Identity
 
@@ -61,7 +61,7 @@ class Issuer:
             raise Invalid("certificate_untrusted", "the client's certificate is too large")
         try:
             parsed = x509.load_der_x509_certificate(certificate)
-        except ValueError:
+        except UNREADABLE:
             raise Invalid("certificate_untrusted", "the client's certificate cannot be read") from None
         self._trust.check(parsed)
         ends = self._ends(certificate)

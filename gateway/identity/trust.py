@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,6 +37,10 @@ RETRY_AFTER = 60  # seconds, told with 503
 RSA_BITS = 2048
 CURVES = frozenset(("secp256r1", "secp384r1", "secp521r1"))
 LARGEST = 16_384  # bytes of a certificate
+UNREADABLE = (  # what the library raises for certificates that are none
+    ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 
 Revocations = dict[bytes, x509.CertificateRevocationList]  # by the issuer's name
@@ -89,7 +94,7 @@ class Trust:
         try:
             policy.build_client_verifier().verify(certificate, [])
             key = certificate.public_key()
-        except (VerificationError, ValueError) as error:
+        except (VerificationError, *UNREADABLE) as error:
             detail = "the client's certificate is of no issuer that is accepted here"
             raise Invalid("certificate_untrusted", detail, hint=str(error).partition(" (encountered")[0]) from None
         if not _is_strong(key):
@@ -107,7 +112,10 @@ class Trust:
             raise Invalid("certificate_revoked", "the client's certificate was revoked")
 
     def _read(self) -> None:
-        issuers = x509.load_pem_x509_certificates(self._settings.ca.read_bytes())
+        try:
+            issuers = x509.load_pem_x509_certificates(self._settings.ca.read_bytes())
+        except UNREADABLE as error:
+            raise ValueError(f"{self._settings.ca}: {error}") from error
         revocations = None if self._settings.crl is None else _revocations(self._settings.crl, issuers)
         self._store, self._revocations = Store(issuers), revocations
 

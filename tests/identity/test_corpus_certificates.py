@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rigs.issuers import DAY, Issuer, usage
 
 from gateway.errors import GatewayError
@@ -68,6 +70,28 @@ def in_time(since: timedelta, until: timedelta) -> Callable[[Issuer], bytes]:
     return make
 
 
+VERSION = bytes.fromhex("a003020102")  # 3
+X25519 = bytes.fromhex("06032b656e")
+
+
+def strange(ca: Issuer) -> bytes:
+    """Well signed, of a key by an algorithm that nobody has."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pump")])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(ca.name).serial_number(7)
+    builder = builder.public_key(x25519.X25519PrivateKey.generate().public_key())
+    issued = builder.not_valid_before(ca.now - DAY).not_valid_after(ca.now + DAY).sign(ca.key, hashes.SHA256())
+    signed = issued.tbs_certificate_bytes.replace(X25519, X25519[:-1] + b"\x63")
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    return der(0x30, signed + algorithm + der(3, b"\0" + ca.key.sign(signed, ec.ECDSA(hashes.SHA256()))))
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """X.690 8.1."""
+    size = len(content)
+    length = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    return bytes([tag]) + length + content
+
+
 SECOND = timedelta(seconds=1)
 UNTRUSTED = {
     "of a key by DSA": lambda ca: made(ca, key=dsa.generate_private_key(1024)),
@@ -81,6 +105,8 @@ UNTRUSTED = {
     "the CA's own": lambda ca: ca.certificate.public_bytes(Encoding.DER),
     "for servers": lambda ca: made(ca, extended(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))),
     "for stamps of time": lambda ca: made(ca, extended(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]))),
+    "of a version that there is not": lambda ca: made(ca).replace(VERSION, VERSION[:-1] + b"\x43", 1),
+    "of a key of no known kind": strange,
     "changed in its last octet": lambda ca: made(ca)[:-1] + bytes([made(ca)[-1] ^ 1]),
     "cut off": lambda ca: made(ca)[:-1],
     "with something behind": lambda ca: made(ca) + b"\0",
@@ -143,6 +169,20 @@ def test_a_name_is_the_whole_name(names, passport, ca, service) -> None:
     identity = passport.identify(service({"certificate": "devices"}), Ask(certificate=made(ca, dns=names)), print)
     assert identity is not None
     assert identity.application is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 600), st.binary(max_size=3)), min_size=1, max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_nothing_but_a_decided_refusal_comes_of_changed_octets(passport, ca, service, changes) -> None:
+    good = made(ca)
+    octets = bytearray(good)
+    for place, other in changes:
+        octets[place : place + len(other)] = other
+    if bytes(octets) == good:
+        return
+    with pytest.raises(GatewayError) as refused:
+        passport.identify(service({"certificate": "devices"}), Ask(certificate=bytes(octets)), print)
+    assert refused.value.status == 401
 
 
 @pytest.mark.parametrize("names", [("pump.example.com",), ("PUMP.example.com",), ("1.pumps.example.com", "x.example")])
