@@ -130,8 +130,8 @@ class Server:
         """Some of the connections at a time: a look at ten thousand in one go would hold traffic up for 20 ms."""
         if not self._due and not self._pools_due:
             self._begin_round()
-        connections, self._due = self._due[:AT_ONCE], self._due[AT_ONCE:]
-        pools, self._pools_due = self._pools_due[:AT_ONCE], self._pools_due[AT_ONCE:]
+        connections, pools = self._due[-AT_ONCE:], self._pools_due[-AT_ONCE:]
+        del self._due[-AT_ONCE:], self._pools_due[-AT_ONCE:]
         now = time.monotonic()
         for connection in connections:
             connection.sweep(now)
