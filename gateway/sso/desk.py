@@ -66,6 +66,10 @@ class Desk:
             await self._sessions.marks.set(SESSION, named(issuer, sid), until=until)
         return await self._sessions.end_of(provider, sid=sid, subject=subject, begun_by=begun_by)
 
+    async def has(self, provider: str, sid: str) -> bool:
+        """Whether a session here is of this one of the provider's."""
+        return await self._sessions.has(provider, sid)
+
     @staticmethod
     def origin_of(url: str) -> str:
         parts = urlsplit(url)

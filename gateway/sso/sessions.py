@@ -109,6 +109,10 @@ class Sessions:
             await self._records.unindex(KIND, owner, name)
         return True
 
+    async def has(self, provider: str, sid: str) -> bool:
+        """Whether any was begun in this session of the provider's."""
+        return bool(await self._records.listed(KIND, owner_by_sid(provider, sid)))
+
     async def end_of(
         self, provider: str, *, sid: str | None = None, subject: str | None = None, begun_by: float = math.inf
     ) -> int:

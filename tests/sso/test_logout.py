@@ -150,10 +150,12 @@ async def test_the_provider_ends_a_session_by_the_front_channel(web: Stage) -> N
         for query in ({}, {"iss": web.issuer}, {"sid": visit.sid}, {"iss": "https://evil.example", "sid": visit.sid}):
             assert (await browser.http.get(place, params=query)).status_code == 400
         assert (await browser.http.get(place, params={"iss": web.issuer, "sid": "another"})).status_code == 200
+        assert web.shared.marks.get("revoked.session", f"{web.issuer} another") is None  # anybody could fill the store
         assert (await browser.get("/web/page")).status_code == 200
         answer = await browser.http.get(place, params={"iss": web.issuer, "sid": visit.sid})
         assert answer.status_code == 200
         assert "frame-ancestors http://127.0.0.1" in answer.headers["content-security-policy"]
+        assert web.shared.marks.get("revoked.session", f"{web.issuer} {visit.sid}") is not None
         assert (await browser.get("/web/page")).status_code == 302
 
 

@@ -84,10 +84,12 @@ class LogoutPages:
             raise
 
     async def _front_channel(self, request: Request) -> Response:
-        """The name of the session is the secret here: the browser sends no cookie to a frame of another site."""
+        """The name of the session is the secret here: the browser sends no cookie to a frame of another site. Of names
+        that nobody has here nothing is remembered, as anybody could send any number of them."""
         asked = parameters(request.url.query)
         if asked.get("iss") != self._issuer or "sid" not in asked:
             raise BadSignOn("request_malformed", "The address does not name a session of this provider.")
-        await self._desk.end(self._name, issuer=self._issuer, sid=asked["sid"])
+        if await self._desk.has(self._name, asked["sid"]):
+            await self._desk.end(self._name, issuer=self._issuer, sid=asked["sid"])
         policy = f"default-src 'none'; frame-ancestors {self._desk.origin_of(self._issuer)}"
         return PlainTextResponse("Signed out.", headers=NO_STORE | {"content-security-policy": policy})
