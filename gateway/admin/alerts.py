@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin.pages import from_here, page, problem
+from gateway.admin.pages import Answers, guarded, page
 from gateway.alerts.desk import Desk, Unfit, Unknown, Wanted
 from gateway.alerts.shelf import AWAY
 
-Page = Callable[[Request], Awaitable[Response]]
-
+STORE_DOWN = HTTPStatus.SERVICE_UNAVAILABLE, "service_unavailable", "the store does not answer"
+ANSWERS: Answers = {
+    Unknown: (HTTPStatus.NOT_FOUND, "not_found"),
+    Unfit: (HTTPStatus.CONFLICT, "conflict"),
+    ValueError: (HTTPStatus.BAD_REQUEST, "bad_request"),
+    **dict.fromkeys(AWAY, STORE_DOWN),
+}
 LARGEST = 10_000  # bytes of a request's body
 LONGEST = 366 * 86_400.0  # seconds of a silence
 TEXT = 200  # characters of a name or comment
@@ -57,36 +60,16 @@ def alert_routes(desk: Desk) -> list[Route]:
         return page(await desk.test(request.path_params["name"]))
 
     return [
-        Route("/alerts", guarded(listed)),
-        Route("/alerts/retry", guarded(all_sent_again), methods=["POST"]),
-        Route("/alerts/{id}", guarded(shown)),
-        Route("/alerts/{id}/acknowledge", guarded(acknowledged), methods=["POST"]),
-        Route("/alerts/{id}/retry", guarded(sent_again), methods=["POST"]),
-        Route("/silences", guarded(silences)),
-        Route("/silences", guarded(silenced), methods=["POST"]),
-        Route("/silences/{id}", guarded(unsilenced), methods=["DELETE"]),
-        Route("/channels/{name:path}/test", guarded(tested), methods=["POST"]),
+        Route("/alerts", guarded(listed, ANSWERS)),
+        Route("/alerts/retry", guarded(all_sent_again, ANSWERS), methods=["POST"]),
+        Route("/alerts/{id}", guarded(shown, ANSWERS)),
+        Route("/alerts/{id}/acknowledge", guarded(acknowledged, ANSWERS), methods=["POST"]),
+        Route("/alerts/{id}/retry", guarded(sent_again, ANSWERS), methods=["POST"]),
+        Route("/silences", guarded(silences, ANSWERS)),
+        Route("/silences", guarded(silenced, ANSWERS), methods=["POST"]),
+        Route("/silences/{id}", guarded(unsilenced, ANSWERS), methods=["DELETE"]),
+        Route("/channels/{name:path}/test", guarded(tested, ANSWERS), methods=["POST"]),
     ]
-
-
-def guarded(answer: Page) -> Page:
-    """For programs on this machine alone, with what goes wrong as problem details (RFC 9457)."""
-
-    async def guard(request: Request) -> Response:
-        if not from_here(request):
-            raise HTTPException(HTTPStatus.FORBIDDEN)
-        try:
-            return await answer(request)
-        except Unknown as error:
-            return problem(HTTPStatus.NOT_FOUND, {}, detail=str(error))
-        except Unfit as error:
-            return problem(HTTPStatus.CONFLICT, {}, detail=str(error))
-        except ValueError as error:
-            return problem(HTTPStatus.BAD_REQUEST, {}, detail=str(error))
-        except AWAY:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, {}, detail="the store does not answer")
-
-    return guard
 
 
 async def fields(request: Request) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 Work = Callable[[Request], Awaitable[Response]]
-Answers = Mapping[type[Exception], tuple[HTTPStatus, str]]  # the narrower first
+Answer = tuple[HTTPStatus, str] | tuple[HTTPStatus, str, str]  # with the code, and the detail if not the error's own
+Answers = Mapping[type[Exception], Answer]  # the narrower first
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 BROWSERS = ("origin", "sec-fetch-site", "referer")  # fields that a page's script cannot leave out
@@ -34,8 +35,8 @@ def guarded(work: Work, answers: Answers) -> Work:
         try:
             return await work(request)
         except tuple(answers) as error:
-            status, word = next(found for kind, found in answers.items() if isinstance(error, kind))
-            return problem(status, {}, code=word, detail=str(error))
+            status, word, *detail = next(found for kind, found in answers.items() if isinstance(error, kind))
+            return problem(status, {}, code=word, detail=detail[0] if detail else str(error))
 
     return answer
 
