@@ -17,8 +17,10 @@ from rigs.timers import Timers
 from gateway.config import load
 from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission, Gate, Turn, Turns
+from gateway.http.answers import problem
 from gateway.http.ratelimit import policy_of
-from gateway.model import Config, Identity, Service
+from gateway.http.refusals import refusal_for
+from gateway.model import Config, Identity, Route, Service
 from gateway.quota.census import Units
 from gateway.quota.cost import bills, window_of, written
 from gateway.quota.memory import MemoryLedger
@@ -29,6 +31,7 @@ from gateway.store.keys import Counted
 from gateway.store.marks import MemoryMarks
 
 PAGES = sorted((Path(__file__).parents[1] / "docs" / "how-to").glob("*.md"))
+GETS = "what the client gets"
 MONDAY = 4_102_747_200.0  # 2100-01-04T12:00:00Z
 
 
@@ -131,9 +134,11 @@ class Asked:
         self._service = row.get("service", "200")
         method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
         self._ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
-        self.answer = ""
+        self.answer = self.gets = ""
+        self._route: Route | None = None
         try:
-            result = gate.admit(self._ask, gate.route(self._ask), self._hear)
+            self._route = gate.route(self._ask)
+            result = gate.admit(self._ask, self._route, self._hear)
         except GatewayError as error:
             self._hear(error)
         else:
@@ -144,12 +149,22 @@ class Asked:
         turn = self._ask.turn
         waited = "" if turn is None else f", after {turn.seconds:.1f}s"
         self.answer = f"{told(result, self._service)}{waited}"
-        if isinstance(result, Admission):
+        if isinstance(result, GatewayError):
+            self.gets = sent(result, self._route.service if self._route is not None else None, self._clock.now)
+        else:
             ended = partial(end, result, int(self._service or 200))
             if self._lasts:
                 self._clock.call_later(self._lasts, ended)
             else:
                 ended()
+
+
+def sent(error: GatewayError, service: Service | None, now: float) -> str:
+    """A refusal as the client gets it: status, type and body."""
+    refusal = refusal_for(service or error.service, error)
+    head, _, body = problem(error, "id", now=now, close=False, refusal=refusal).decode().partition("\r\n\r\n")
+    fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    return f"{head.split()[1]} {fields['content-type']}: {body}"
 
 
 def end(admission: Admission, status: int) -> None:
@@ -184,6 +199,8 @@ async def test_requests_get_what_the_document_says(example: Example, tmp_path: P
         await asyncio.sleep(0)  # marks are set
     clock.turn_to(clock.now + 60)
     assert [one.answer for one in asked] == [row["answer"] for row in example.rows]
+    if GETS in example.rows[0]:
+        assert [one.gets for one in asked] == [row[GETS] for row in example.rows]
 
 
 @pytest.mark.parametrize("example", examples("cost"), ids=lambda example: example.title)
