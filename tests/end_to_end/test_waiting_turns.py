@@ -49,6 +49,10 @@ async def statuses(gateways: list[Gateway], token: str, requests: int, path: str
     return Counter(await asyncio.gather(*(one(gateways[number % len(gateways)]) for number in range(requests))))
 
 
+async def waiting(gateways: list[Gateway]) -> float:
+    return sum([await gateway.metric("gateway_waiting_requests") for gateway in gateways])
+
+
 async def test_a_burst_is_drawn_out_to_the_rate_over_all_gateways(stage: Stage, pair: list[Gateway]) -> None:
     token = stage.token("shop-app")
     began = time.monotonic()
@@ -74,3 +78,26 @@ async def test_so_many_at_once_and_the_others_have_their_turn(stage: Stage, pair
     assert took >= 1.0
     results = [await gateway.metric(GRANTED) for gateway in pair]
     assert 5 <= sum(results) <= 8  # some were served before the ledger had said no
+
+
+async def queued(gateways: list[Gateway]) -> bool:
+    """Whether it has been told that some wait."""
+    return await waiting(gateways) > 0
+
+
+async def test_the_store_goes_away_while_requests_wait(stage: Stage, redis: Server, pair: list[Gateway]) -> None:
+    asked = asyncio.create_task(statuses(pair, stage.token(), 6, "/orders/slow/1.5"))
+    await until(lambda: queued(pair))
+    redis.kill()
+    found = await asked
+    print("when the store went away while some waited:", dict(found))
+    assert found["200"] >= 2  # permits in hand go on
+    assert found["503"] + found["200"] == 6  # ledger_down: closed
+    assert found["503"]
+
+
+async def test_at_a_stop_who_waits_has_its_turn(stage: Stage, pair: list[Gateway]) -> None:
+    asked = asyncio.create_task(statuses(pair, stage.token(), 6, "/orders/slow/1"))
+    await until(lambda: queued(pair))
+    codes = await asyncio.gather(*(gateway.stop() for gateway in pair))
+    assert (await asked, codes) == ({"200": 6}, [0, 0])
