@@ -114,8 +114,8 @@ async def serving_orders(folder: Path) -> AsyncIterator[Service]:
 async def gateway_before(
     service: Service, realm: Realm, folder: Path, store: str = "memory", **oidc: str
 ) -> AsyncIterator[Gateway]:
-    """`store` is the value of that name in the plans, `oidc` are more keys of the provider; `folder` gets the plans,
-    the data and the log."""
+    """`store` is the value of that name in the plans, and may bring more lines of `gateway`; `oidc` are more keys of
+    the provider; `folder` gets the plans, the data and the log."""
     plans = folder / "plans"
     plans.mkdir(parents=True, exist_ok=True)
     (plans / "gateway.yaml").write_text(

@@ -14,6 +14,7 @@ import pytest
 from . import distribution
 
 HOME = f"keycloak-{distribution.VERSION}"
+NAME = distribution.NAME
 KC = f"{HOME}/bin/kc.sh"
 
 
@@ -50,15 +51,15 @@ def delivering(build: str) -> str:
 def test_the_first_install_builds_and_the_next_finds_it(program: Program, cache: Path) -> None:
     program("mvn", delivering('echo "$@" >>options'))
     home = distribution.install(cache)
-    assert distribution.install(cache) == home == cache / HOME
-    assert (home / "options").read_text() == "build --db=dev-mem --health-enabled=true\n"
+    assert distribution.install(cache) == home == cache / NAME
+    assert (home / "options").read_text() == " ".join(distribution.BUILD) + "\n"
 
 
 def test_two_installs_at_once_build_once(program: Program, cache: Path, tmp_path: Path) -> None:
     program("mvn", delivering(f"echo built >>{tmp_path}/builds; /bin/sleep 0.1"))
     with ThreadPoolExecutor() as pool:
         homes = {*pool.map(distribution.install, [cache] * 4)}
-    assert homes == {cache / HOME}
+    assert homes == {cache / NAME}
     assert (tmp_path / "builds").read_text() == "built\n"
 
 
@@ -86,11 +87,11 @@ def test_a_build_that_fails_leaves_nothing_in_the_cache(program: Program, cache:
     program("mvn", delivering("echo Unsupported class version; exit 1"))
     with pytest.raises(distribution.Broken, match="Unsupported class version"):
         distribution.install(cache)
-    assert [path.name for path in cache.iterdir()] == [f"{HOME}.lock"]
+    assert [path.name for path in cache.iterdir()] == [f"{NAME}.lock"]
 
 
 def test_what_a_killed_build_left_behind_is_swept_away(program: Program, cache: Path) -> None:
-    (cache / f"{HOME}.part" / HOME / "half").mkdir(parents=True)
+    (cache / f"{NAME}.part" / HOME / "half").mkdir(parents=True)
     program("mvn", delivering(""))
     assert not (distribution.install(cache) / "half").exists()
 
@@ -101,5 +102,5 @@ def test_what_is_not_installed_is_named_with_its_package(program: Program, cache
 
 
 def test_a_build_that_is_there_needs_no_maven(program: Program, cache: Path) -> None:
-    (cache / HOME).mkdir(parents=True)
-    assert distribution.install(cache) == cache / HOME
+    (cache / NAME).mkdir(parents=True)
+    assert distribution.install(cache) == cache / NAME
