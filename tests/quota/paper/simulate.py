@@ -69,7 +69,7 @@ class Tally:
 
     requests: int = 0
     calls: int = 0  # about counters
-    others: int = 0  # looks at the epoch
+    others: int = 0
     verdicts: Counter[str] = field(default_factory=Counter)
     waits: list[float] = field(default_factory=list)  # of who was not answered at once
     windows: dict[tuple[int, int], Window] = field(default_factory=dict)  # by number and application
@@ -85,7 +85,7 @@ class Tally:
 
     def lines(self) -> Iterator[str]:
         yield f"{self.requests} requests: {dict(self.verdicts)}"
-        yield f"{self.calls / max(1, self.requests):.4f} calls per request, and {self.others} looks at the epoch"
+        yield f"{self.calls / max(1, self.requests):.4f} calls per request, and {self.others} others: looks at the epoch, calls to be forgotten"
         yield from self.by_window()
         waits = sorted(self.waits) or [0.0]
         worst, most = waits[-1] * 1000, waits[len(waits) * 99 // 100] * 1000
