@@ -85,7 +85,8 @@ class Tally:
 
     def lines(self) -> Iterator[str]:
         yield f"{self.requests} requests: {dict(self.verdicts)}"
-        yield f"{self.calls / max(1, self.requests):.4f} calls per request, and {self.others} others: looks at the epoch, calls to be forgotten"
+        yield f"{self.calls / max(1, self.requests):.4f} calls per request"
+        yield f"and {self.others} others: looks at the epoch, and calls to be forgotten"
         yield from self.by_window()
         waits = sorted(self.waits) or [0.0]
         worst, most = waits[-1] * 1000, waits[len(waits) * 99 // 100] * 1000
