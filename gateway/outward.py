@@ -11,7 +11,8 @@ from gateway.identity.outward.exchange import Exchanged
 from gateway.identity.outward.signing_keys import SigningKeys
 from gateway.identity.passport import Passport
 from gateway.model import Config, Telling, Upstream
-from gateway.proxy.backend import Way
+from gateway.proxy.backend import Backend, Way
+from gateway.proxy.measuring import Measuring
 from gateway.proxy.onward import Onward, Voucher
 from gateway.proxy.pages import Page
 from gateway.proxy.pool import Pool
@@ -37,15 +38,19 @@ def board(config: Config, keys: SigningKeys, records: Records) -> Board:
 
 def onward(
     config: Config, passport: Passport, keys: SigningKeys | None, pools: Mapping[Way, Pool]
-) -> dict[Way, Onward]:
-    """What stands before a pool, where a service is told otherwise than by its clients' own credentials."""
-    made: dict[Way, Onward] = {}
+) -> dict[Way, Backend]:
+    """What stands before a pool, where a service is told otherwise than by its clients' own credentials, or says itself
+    what a request costs.
+    """
+    made: dict[Way, Backend] = {}
     for way, pool in pools.items():
         service = way if not isinstance(way, tuple) else way[0]
+        if any(rule.measures for rule in service.rules):
+            made[way] = Measuring(pool)
         telling = pool.upstream.identity
         if telling.telling is not Telling.PASS:
             voucher = _voucher(config, passport, keys, pool.upstream)
-            made[way] = Onward(pool, service, telling.header, voucher)
+            made[way] = Onward(made.get(way, pool), service, telling.header, voucher)
     return made
 
 

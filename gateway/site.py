@@ -16,8 +16,7 @@ from gateway.model import USAGE_PAGE, Application, Config, Identity, Plan, Servi
 from gateway.outward import board, keys_page, onward, signing_keys
 from gateway.pages.standings import Standings
 from gateway.pages.usage import Reader, UsagePage
-from gateway.proxy.backend import Way
-from gateway.proxy.onward import Onward
+from gateway.proxy.backend import Backend, Way
 from gateway.proxy.pages import Page, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.terms import Terms
@@ -42,7 +41,7 @@ class Site:
     router: Router
     gate: Gate
     pools: Mapping[Way, Pool]
-    onward: Mapping[Way, Onward]  # what stands before some of them
+    onward: Mapping[Way, Backend]  # what stands before some of them
     pages: Pages  # of the gateway's own
     terms: Sequence[Terms]  # of the listeners
     sign_on: SignOn | None  # to be closed; None: nobody signs in

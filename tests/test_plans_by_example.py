@@ -131,7 +131,7 @@ class Asked:
     def __init__(self, gate: Gate, clock: Clock, row: dict[str, str]) -> None:
         clock.turn(row)
         self._clock, self._lasts = clock, seconds(row.get("lasts") or "0s")
-        self._service = row.get("service", "200")
+        self._service, self._says = row.get("service", "200"), row.get("says")
         method, _, path = row.get("request", "GET /orders").encode().partition(b" ")
         self._ask = Request(row["client"], row["user"], method, path=path, peer=row.get("address", "192.0.2.1"))
         self.answer = self.gets = ""
@@ -152,7 +152,7 @@ class Asked:
         if isinstance(result, GatewayError):
             self.gets = sent(result, self._route.service if self._route is not None else None, self._clock.now)
         else:
-            ended = partial(end, result, int(self._service or 200))
+            ended = partial(end, result, int(self._service or 200), self._says)
             if self._lasts:
                 self._clock.call_later(self._lasts, ended)
             else:
@@ -167,10 +167,11 @@ def sent(error: GatewayError, service: Service | None, now: float) -> str:
     return f"{head.split()[1]} {fields['content-type']}: {body}"
 
 
-def end(admission: Admission, status: int) -> None:
-    """The service has answered."""
+def end(admission: Admission, status: int, says: str | None) -> None:
+    """The service has answered, and may have said what it cost."""
     if admission.outcome is not None and admission.outcome.hold is not None:
-        admission.outcome.hold.settle(admission.route.charged(status))
+        found = {measure.place: int(says) for measure in admission.route.measures if says}
+        admission.outcome.hold.settle(admission.route.charged(status, found))
 
 
 def told(result: Admission | GatewayError, service: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from json import JSONDecodeError
+from json import JSONDecodeError, dumps
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -23,7 +23,9 @@ LONGEST = 60.0  # seconds that /orders/slow waits at most
 
 
 def orders_app() -> Starlette:
-    """Orders, and under /orders too: `echo`, `blob/BYTES`, `upload`, `slow/SECONDS`, `status/CODE` to try it out."""
+    """Orders, and under /orders too: `echo`, `blob/BYTES`, `upload`, `slow/SECONDS`, `status/CODE`,
+    `chat/TOKENS` to try it out.
+    """
     routes = [
         Route("/orders", _orders),
         Route("/orders", _create, methods=["POST"]),
@@ -32,6 +34,7 @@ def orders_app() -> Starlette:
         Route("/orders/upload", _upload, methods=["POST", "PUT"]),
         Route("/orders/slow/{seconds:float}", _slow),
         Route("/orders/status/{code:int}", _status),
+        Route("/orders/chat/{tokens:int}", _chat, methods=["GET", "POST"]),
         Route("/orders/{id}", _order),
     ]
     return Starlette(routes=routes, exception_handlers={HTTPException: _error})
@@ -123,6 +126,22 @@ async def _status(request: Request) -> JSONResponse:
     if not 200 <= code <= 599:
         raise HTTPException(404, "no such status")
     return JSONResponse({"status": code, "caller": caller(request)}, code)
+
+
+async def _chat(request: Request) -> JSONResponse | StreamingResponse:
+    """An answer that says what it cost, as those of language models do; with `?stream` in events."""
+    tokens = request.path_params["tokens"]
+    usage = {"usage": {"total_tokens": tokens}}
+    if "stream" not in request.query_params:
+        return JSONResponse({"text": "Tea, please.", **usage}, headers={"X-Cost": str(tokens)})
+    return StreamingResponse(_words(usage), media_type="text/event-stream")
+
+
+async def _words(usage: dict[str, dict[str, int]]) -> AsyncIterator[bytes]:
+    for event in ({"text": "Tea,", "usage": None}, {"text": " please.", "usage": None}, usage):
+        yield f"data: {dumps(event)}\n\n".encode()
+        await asyncio.sleep(0)
+    yield b"data: [DONE]\n\n"
 
 
 async def _error(_: Request, error: Exception) -> JSONResponse:

@@ -102,7 +102,8 @@ def _rules(name: str, rules: tuple[Rule, ...]) -> Iterator[tuple[str, tuple[str,
     """Each by its pattern; the order counts where one ends the search."""
     usages: dict[str, list[str]] = {}
     for rule in rules:
-        usage = ", ".join(f"{amount} {metric}" for metric, amount in rule.usage.items())
+        measured = {measure.metric: str(measure) for measure in rule.measures}
+        usage = ", ".join(measured.get(metric) or f"{amount} {metric}" for metric, amount in rule.usage.items())
         require = f", for {words(rule.require)}" if rule.require is not None else ""
         last = ", last" if rule.last else ""
         usages.setdefault(f"{rule.method} {rule.pattern}", []).append(f"{usage}{last}{require}")

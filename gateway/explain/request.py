@@ -91,6 +91,7 @@ class Explainer:
         usage = ", ".join(f"{amount} {metric}" for metric, amount in route.usage.items()) or "nothing"
         free = ", ".join(service.charge.except_status)
         more = f", and nothing where it is answered {free}" if free else ""
+        more = "".join((more, *(f"; {measure}: the answer says how much" for measure in route.measures)))
         yield ok("route", f"service {service.name}; rules {route.template}; it uses {usage}{more}")
         for step in self._credentials(service, ask):
             yield step

@@ -3,7 +3,7 @@
 3scale's words for plans, OIDC's for claims, Envoy's for traffic.
 """
 
-from gateway.model.charging import Charging
+from gateway.model.charging import Charging, Measure, Place
 from gateway.model.clients import (
     Address,
     Certificate,
@@ -108,6 +108,7 @@ __all__ = [
     "Kind",
     "Limit",
     "Listener",
+    "Measure",
     "Memory",
     "Moment",
     "NamedBy",
@@ -118,6 +119,7 @@ __all__ = [
     "Pattern",
     "Per",
     "Period",
+    "Place",
     "Plan",
     "Pricing",
     "Range",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from gateway.model.charging import Measure, Place
 from gateway.model.conditions import Require
 from gateway.model.plans import DownMode, Limit
 from gateway.model.services import Service
@@ -30,10 +31,20 @@ class Route:
     requires: tuple[Require, ...] = ()
     page: str | None = None  # of the gateway's own, which answers in place of an upstream
     unsure: frozenset[str] = frozenset()
+    measures: tuple[Measure, ...] = ()  # where answers say it
 
-    def charged(self, status: int) -> Mapping[str, int]:
-        """What is charged when the answer has this status (0: the client left before)."""
-        return self.usage if self.service.charge.takes(status) else NOTHING
+    def charged(self, status: int, found: Mapping[Place, int] | None = None) -> Mapping[str, int]:
+        """What is charged when the answer has this status (0: the client left before), and says so much."""
+        if not self.service.charge.takes(status):
+            return NOTHING
+        if not found:
+            return self.usage
+        usage = dict(self.usage)
+        for measure in self.measures:
+            more = found.get(measure.place, measure.reserve) - measure.reserve
+            for metric in self.service.with_ancestors(measure.metric):
+                usage[metric] += more
+        return usage
 
 
 class Charge(NamedTuple):

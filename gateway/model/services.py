@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.model.charging import Charging
+from gateway.model.charging import Charging, Measure
 from gateway.model.conditions import Require
 from gateway.model.onward import Onward
 from gateway.model.plans import HITS
@@ -68,6 +68,7 @@ class Rule:
     usage: Mapping[str, int]
     last: bool = False
     require: Require | None = None
+    measures: tuple[Measure, ...] = ()  # of what the answer says; their reserve is in the usage
 
 
 class KeyPlace(NamedTuple):
@@ -117,3 +118,10 @@ class Service:
     refusals: Mapping[str, Refusal] = field(default_factory=dict)  # by code, or by status for all that have no other
     require: Require | None = None
     charge: Charging = Charging()
+
+    def with_ancestors(self, metric: str) -> Iterator[str]:
+        """A metric, and those that count whatever it counts."""
+        over: str | None = metric
+        while over is not None:
+            yield over
+            over = self.metrics.get(over)

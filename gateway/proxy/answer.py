@@ -14,9 +14,11 @@ import httptools
 from gateway.http.answers import STATUS_LINES, date
 from gateway.http.cookies import is_own
 from gateway.http.fields import RESPONSE_KINDS, WHITESPACE, Fields, Kind, listed, without
+from gateway.proxy.metered import Metered
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
+    from gateway.proxy.meter import Meter
 
 MAX_HEAD = 64 * 1024  # bytes of an answer's head
 MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
@@ -41,9 +43,9 @@ class AnswerReader(asyncio.Protocol):
     """Collects in `_out` what the client gets; `_done` once the answer's end was seen."""
 
     __slots__ = (
+        "_aside",
         "_barren",
         "_body_until_close",
-        "_bodyless",
         "_chunked",
         "_dated",
         "_done",
@@ -58,6 +60,7 @@ class AnswerReader(asyncio.Protocol):
         "_out",
         "_parser",
         "_repeat",
+        "_spent",
         "exchange",
     )
 
@@ -68,10 +71,11 @@ class AnswerReader(asyncio.Protocol):
         self._fields: Fields = []
         self._repeat: Repeat | None = None
         self._lessons = 0
+        self._aside: tuple[Repeat | None, int] | None = None  # what was learnt, while a meter listens
         self._reset()
 
     def _reset(self) -> None:
-        self._chunked = self._dated = self._done = self._bodyless = self._body_until_close = False
+        self._chunked = self._dated = self._done = self._spent = self._body_until_close = False
         self._keep = True
         self._in_head = True
         self._head_bytes = self._interim = 0
@@ -107,6 +111,20 @@ class AnswerReader(asyncio.Protocol):
         self._lessons += 1
         lines = (STATUS_LINES[exchange.status], *self._fields, b"content-length: ", self._length or b"", b"\r\n")
         self._repeat = Repeat(data[:end], exchange.status, b"".join(lines), len(data))
+
+    def _measure(self, meter: Meter) -> None:
+        """A meter listens to the next answer, which is parsed whole by a parser of its own; nothing is learnt of it."""
+        self._aside = self._repeat, self._lessons
+        self._repeat, self._lessons = None, LESSONS
+        self._spent = True
+        meter.begin()
+        self._parser = httptools.HttpResponseParser(Metered(self, meter))
+
+    def _renew(self) -> None:
+        """The parser would wait for the body that HEAD's answer announces, or was one with a meter."""
+        self._parser = httptools.HttpResponseParser(self)
+        if self._aside is not None:
+            (self._repeat, self._lessons), self._aside = self._aside, None
 
     # --- parser callbacks
 
@@ -195,7 +213,7 @@ class AnswerReader(asyncio.Protocol):
             out.append(b"date: %b\r\n" % date(time.time()))
         out.append(client.answer_fields(exchange))
         if exchange.method == b"HEAD":
-            self._done = self._bodyless = True
+            self._done = self._spent = True
 
     def _announces_a_body(self, status: int) -> bool:
         """Whether a 204 or 304 says what it must not (RFC 9110 8.6, RFC 9112 6.1): who knows what it sends."""

@@ -14,6 +14,7 @@ from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
 from gateway.http.path import normalise
 from gateway.model import Route
+from gateway.proxy.outward import Outward
 from gateway.proxy.recorded import Recorded
 from gateway.proxy.repeats import Repeat
 from gateway.proxy.settling import settle_admission
@@ -115,7 +116,7 @@ class Exchange(Recorded):
         self.error: GatewayError | None = None  # what was answered instead of the service
         self.route: Route | None = None
         self.admission: Admission | None = None
-        self.outward: tuple[Fields, bytes] | None = None  # fields and query for the service, where they are others
+        self.outward: Outward | None = None  # for the service, where it is sent on otherwise than it came
         self.pools: Mapping[Way, Backend] = NONE  # of the configuration that it is served by
         self.turn: Turn | None = None
         self.upstream: Answering | None = None

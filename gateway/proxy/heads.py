@@ -18,8 +18,11 @@ def request_head(exchange: Exchange, admission: Admission, host_field: bytes) ->
     service, path = admission.route.service, exchange.path
     if service.strip_path:
         path = stripped(path, len(service.path))
-    fields, query = exchange.outward or (exchange.fields, exchange.query)
-    lines = exchange.lines if exchange.outward is None else b""
+    outward = exchange.outward
+    if outward is None:
+        fields, query, lines = exchange.fields, exchange.query, exchange.lines
+    else:
+        fields, query, lines = outward.fields, outward.query, b""
     request_id, trace_id = exchange.identify()
     return b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%bx-request-id: %b\r\ntraceparent: 00-%b-%016x-01\r\n%b%b" % (
         exchange.method,

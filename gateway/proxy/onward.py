@@ -11,8 +11,9 @@ from gateway.errors import GatewayError
 from gateway.gate import Ask
 from gateway.http.fields import Fields
 from gateway.model import Application, Identity, KeyPlace, Plan, Service
+from gateway.proxy.backend import Backend
 from gateway.proxy.exchange import Exchange
-from gateway.proxy.pool import Pool
+from gateway.proxy.outward import Outward
 
 ALWAYS = frozenset((b"authorization", b"dpop"))  # which is of no use without a token
 
@@ -35,7 +36,7 @@ class Onward:
     """A `Backend` in front of a pool that others may use too: the pool's life is not its own."""
 
     def __init__(
-        self, pool: Pool, service: Service, header: str = "authorization", voucher: Voucher | None = None
+        self, pool: Backend, service: Service, header: str = "authorization", voucher: Voucher | None = None
     ) -> None:
         """Without a voucher nothing comes in place of what is taken out."""
         places = [place for line in service.accept for place in (line.api_key, *(line.app_id or ())) if place]
@@ -84,7 +85,7 @@ class Onward:
         if value is not None:
             fields += (self._header, b": ", value, b"\r\n")
         query = exchange.query
-        exchange.outward = fields, self._stripped(query) if query and self._parameters else query
+        exchange.outward = Outward(fields, self._stripped(query) if query and self._parameters else query)
         self._pool.dispatch(exchange)
 
     def _without(self, fields: Fields) -> Fields:

@@ -8,6 +8,7 @@ from gateway.errors import GatewayError, OverLimit
 from gateway.gate import Admission
 from gateway.http.ratelimit import policy_of
 from gateway.model import Outcome, Route
+from gateway.proxy.outward import Outward
 
 
 class Recorded:
@@ -21,6 +22,7 @@ class Recorded:
     status: int
     reason: str
     upstream_name: str | None
+    outward: Outward | None
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -92,7 +94,15 @@ class Recorded:
 
     @property
     def charged(self) -> Mapping[str, int] | None:
+        if self.measured:
+            assert self.outward is not None and self.outward.meter is not None
+            return self.outward.meter.charged
         return None if self.admission is None else self.admission.route.charged(self.status)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its answer said what is charged, so that others of its kind are charged otherwise."""
+        return self.outward is not None and self.outward.meter is not None
 
     @property
     def ledger(self) -> str | None:

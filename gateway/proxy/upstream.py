@@ -120,6 +120,9 @@ class UpstreamConnection(AnswerReader):
         exchange.upstream = self
         exchange.upstream_name = self.endpoint.name
         self.active = exchange.sent_at = time.monotonic()
+        outward = exchange.outward
+        if outward is not None and outward.meter is not None:
+            self._measure(outward.meter)
         head = client.request_head(exchange, self.endpoint.host_field)
         if exchange.backlog:
             self.transport.write(b"".join((head, *exchange.backlog)))
@@ -198,8 +201,8 @@ class UpstreamConnection(AnswerReader):
         if self._keep and exchange.complete:
             self.used = True
             if self._done:  # else nothing of it was parsed
-                if self._bodyless:  # the parser would wait for the body that HEAD's answer announces
-                    self._parser = httptools.HttpResponseParser(self)
+                if self._spent:
+                    self._renew()
                 self._reset()
             if self.transport is not None:
                 self.transport.resume_reading()
@@ -212,6 +215,8 @@ class UpstreamConnection(AnswerReader):
     def _end_by_close(self, exchange: Exchange) -> None:
         """The answer ends with the connection (RFC 9112 6.3, the last case)."""
         self._done, self._keep = True, False
+        if exchange.outward is not None and exchange.outward.meter is not None:
+            exchange.outward.meter.end()
         if exchange.version == "1.1":
             self._out.append(b"0\r\n\r\n")
         self._flush(exchange)

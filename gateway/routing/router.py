@@ -8,7 +8,7 @@ otherwise, the request is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BadRequest, NotFound
@@ -85,10 +85,11 @@ class Router:
     def _require_same(self, route: Route, method: bytes, host: bytes, bare: bytes, query: bytes) -> None:
         found = self._find(host, bare + b"/")
         other = found.route(method, bare, query) if found is not None else None
-        if other is None or (other.service, other.usage, other.requires) != (
+        if other is None or (other.service, other.usage, other.requires, other.measures) != (
             route.service,
             route.usage,
             route.requires,
+            route.measures,
         ):
             raise BadRequest("the path's parameters (';…') change which mapping rules match")
 
@@ -177,16 +178,11 @@ def _route(service: Service, counted: int) -> Route:
     usage: dict[str, int] = {}
     for rule in rules:
         for metric, delta in rule.usage.items():
-            _add(usage, service.metrics, metric, delta)
+            for counted_too in service.with_ancestors(metric):
+                usage[counted_too] = usage.get(counted_too, 0) + delta
     asked = (service.require, *(rule.require for rule in rules))
     requires = tuple(require for require in asked if require is not None)
-    unsure = frozenset(usage if service.charge.except_status else ())
-    return Route(service, usage, ", ".join(rule.pattern for rule in rules), requires, unsure=unsure)
-
-
-def _add(usage: dict[str, int], parents: Mapping[str, str | None], metric: str, delta: int) -> None:
-    """Count for the metric and for each of its ancestors."""
-    over: str | None = metric
-    while over is not None:
-        usage[over] = usage.get(over, 0) + delta
-        over = parents.get(over)
+    measures = tuple(measure for rule in rules for measure in rule.measures)
+    measured = frozenset(metric for measure in measures for metric in service.with_ancestors(measure.metric))
+    unsure = frozenset(usage) if service.charge.except_status else measured
+    return Route(service, usage, ", ".join(rule.pattern for rule in rules), requires, unsure=unsure, measures=measures)

@@ -91,6 +91,8 @@ class AccessLog:
         self._waiting.clear()
 
     def _context(self, record: Record) -> bytes:
+        if record.measured:
+            return _context_text(record).encode("ascii")
         if len(self._contexts) >= CONTEXTS:
             self._contexts.clear()
         text = self._contexts[record.kind] = _context_text(record).encode("ascii")

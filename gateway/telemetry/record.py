@@ -19,7 +19,7 @@ class Record(Protocol):
     @property
     def kind(self) -> Hashable:
         """Equal for records that are alike in service, template, application, plan, subject, proof, status, reason,
-        target, limits, what was charged and ledger."""
+        target, limits and ledger, and in what was charged unless that was measured."""
 
     def identify(self) -> tuple[bytes, bytes]:
         """The request id and the trace id."""
@@ -107,6 +107,10 @@ class Record(Protocol):
     @property
     def charged(self) -> Mapping[str, int] | None:
         """Units of each metric; none where its answer is not charged. None: it was not let in."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether its answer said what is charged: then others of its kind are charged otherwise."""
 
     @property
     def ledger(self) -> str | None:

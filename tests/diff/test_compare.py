@@ -205,6 +205,12 @@ def test_answers_that_are_not_charged_any_more(edited: Edited) -> None:
     assert item.changes == (Change("charge.except_status", None, "5xx, 404"),)
 
 
+def test_a_cost_that_the_answer_says(edited: Edited) -> None:
+    measured = ("      - POST /orders: writes", "      - POST /orders: {writes: {header: X-Cost, reserve: 5}}")
+    (item,) = compare(*edited(measured)).items
+    assert item.changes == (Change("rules: POST /orders", "1 writes", "writes by header X-Cost (reserve 5)"),)
+
+
 def test_a_rule_that_is_there_twice_counts_twice(edited: Edited) -> None:
     twice = ("      - POST /orders: writes", "      - POST /orders: writes\n      - POST /orders: hits")
     (item,) = compare(*edited(twice)).items

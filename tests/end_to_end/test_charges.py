@@ -24,11 +24,20 @@ PLANS = """
 plans:
   gold: {services: [orders], limits: {hits: [40/year]}}
   few: {services: [orders], limits: {hits: [3/year]}}
+  team: {services: [orders], limits: {tokens: [1000/year]}}
 applications:
   mobile: {plans: [gold], client_ids: [mobile-app]}
+  reports: {plans: [team], client_ids: [gateway-web]}
   batch: {plans: [few], client_ids: [shop-app]}
 """
-SERVICE = ORDERS + "    charge: {except_status: [5xx, 404]}\n"
+SERVICE = (
+    ORDERS
+    + """\
+      - GET /orders/chat: {tokens: {json: usage.total_tokens, reserve: 60}}
+    metrics: {tokens: {}}
+    charge: {except_status: [5xx, 404]}
+"""
+)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -72,6 +81,27 @@ async def test_what_a_killed_worker_had_under_way_is_charged(stage: Stage, pair:
         for _ in range(2):
             await until(lambda: is_(status(other, 200), 200))
         await until(lambda: is_for_good(other, token))  # by what is spent, and not held
+
+
+async def test_what_answers_say_is_charged_over_all_gateways(stage: Stage, pair: list[Gateway]) -> None:
+    """Also by streams of events, until another reserve does not fit."""
+    token, said = stage.token("gateway-web"), list[int]()
+
+    async def client(gateway: Gateway, seed: int) -> None:
+        chance = Random(seed)
+        while True:
+            tokens, way = chance.randrange(60), chance.choice(("", "?stream"))
+            answer = await gateway.get(f"/orders/chat/{tokens}{way}", token=token)
+            if answer.status_code == 200:
+                said.append(tokens)
+                line = await gateway.logged(answer)
+                assert (line["charged"]["tokens"], line["reason"]) == (tokens, "ok")
+            elif answer.headers["retry-after"] != "1":
+                return
+
+    await asyncio.gather(*(client(gateway, seed) for seed, gateway in enumerate([*pair, *pair])))
+    print(f"{len(said)} answers said {sum(said)} in all")
+    assert 1000 - 60 < sum(said) <= 1000
 
 
 async def is_(asked: Coroutine[Any, Any, int], wanted: int) -> bool:

@@ -15,7 +15,7 @@ from gateway.model import Charge, Charging, Limit, Period, Route, Service, Targe
 from gateway.quota.memory import MemoryLedger
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-LIMIT = Limit(plan="gold", period=Period.ETERNITY, value=100)
+LIMIT = Limit(plan="gold", period=Period.ETERNITY, value=1000)
 FREE = Charging(except_status=("5xx", "404"))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: x\r\n\r\nok"
 SORRY = b"HTTP/1.1 503 Sorry\r\nContent-Length: 2\r\nDate: x\r\n\r\nno"

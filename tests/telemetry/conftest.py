@@ -37,6 +37,7 @@ class Finished:
     remaining: int | None = 42
     shadow: str | None = None
     charged: Mapping[str, int] | None = field(default_factory=lambda: {"hits": 1})
+    measured: bool = False
     ledger: str | None = None
     turn: Any = None  # a wait that has ended, with its `seconds`
 

@@ -3,23 +3,22 @@ and `require`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, NamedTuple
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidatorFunctionWrapHandler
 from pydantic_core import CoreSchema, core_schema
 
 from gateway.config.blocks.conditions import Require
-from gateway.config.blocks.scalar import Json, Scalar, number
-from gateway.config.blocks.scalars import FLAG, GREATEST, METRIC, NAME
+from gateway.config.blocks.costs import SCHEMA, Amount, amount
+from gateway.config.blocks.scalar import Json, Scalar
+from gateway.config.blocks.scalars import FLAG, METRIC, NAME
 from gateway.config.problems import Complaint, instead, kind
-from gateway.model import Pattern
+from gateway.model import Measure, Pattern
 from gateway.routing.patterns import METHODS, parse
 
 LAST, REQUIRE = "last", "require"
 BESIDE = (LAST, REQUIRE)
 _PATTERN = f"^({'|'.join(METHODS)}) /"
-_AMOUNT = replace(number(1, GREATEST, "a whole number from 1 to 10^15"), later=frozenset({"json"}))
 
 
 def read_pattern(text: str) -> Pattern:
@@ -52,6 +51,7 @@ class RuleLine(NamedTuple):
     usage: dict[str, int]
     last: bool
     require: Require | None
+    measures: tuple[Measure, ...]
 
 
 class _Reader:
@@ -64,7 +64,8 @@ class _Reader:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> Json:
         require = handler.resolve_ref_schema(handler(schema))["properties"][REQUIRE]
         metric = {"type": "string", "pattern": f"^{NAME}$"}
-        amounts = {"type": "object", "propertyNames": metric, "additionalProperties": {"type": "integer", "minimum": 1}}
+        units: Json = {"anyOf": [{"type": "integer", "minimum": 1}, SCHEMA]}
+        amounts = {"type": "object", "propertyNames": metric, "additionalProperties": units}
         return {
             "type": "object",
             "properties": {LAST: {"type": "boolean"}, REQUIRE: require},
@@ -86,7 +87,10 @@ def _rule(value: object, beside: ValidatorFunctionWrapHandler) -> RuleLine:
         raise complaint.below(key, on_key=True) from None
     last = LAST in value and _flag(value[LAST])
     require = beside({name: value[name] for name in (REQUIRE,) if name in value})
-    return RuleLine(key, pattern, _usage(value[key], key), last, require.get(REQUIRE))
+    amounts = _amounts(value[key], key)
+    usage = {metric: of.reserve if isinstance(of, Measure) else of for metric, of in amounts.items()}
+    measures = tuple(of for of in amounts.values() if isinstance(of, Measure))
+    return RuleLine(key, pattern, usage, last, require.get(REQUIRE), measures)
 
 
 def _pattern_of(value: dict[str, object]) -> str:
@@ -100,20 +104,20 @@ def _pattern_of(value: dict[str, object]) -> str:
     return keys[0]
 
 
-def _usage(value: object, key: str) -> dict[str, int]:
+def _amounts(value: object, key: str) -> dict[str, Amount]:
     try:
         if not isinstance(value, dict):
             return {METRIC.read(value): 1}
         if not value:
             raise Complaint(f"is empty, would be {METRIC.what}")
-        return dict(_charged(name, amount) for name, amount in value.items())
+        return dict(_charged(name, units) for name, units in value.items())
     except Complaint as complaint:
         raise complaint.below(key) from None
 
 
-def _charged(name: str, amount: object) -> tuple[str, int]:
+def _charged(name: str, units: object) -> tuple[str, Amount]:
     try:
-        return METRIC.read(name), _AMOUNT.read(amount)
+        return METRIC.read(name), amount(name, units)
     except Complaint as complaint:
         raise complaint.below(name) from None
 

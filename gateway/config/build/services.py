@@ -75,6 +75,7 @@ def _service(name: str, block: Service, max_body: int, context: Context) -> mode
                 usage=r.usage,
                 last=r.last,
                 require=required(r.require),
+                measures=r.measures,
             )
             for r in block.rules
         ),
