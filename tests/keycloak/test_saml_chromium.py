@@ -15,6 +15,7 @@ from .realms import Admin, Realm
 from .saml import ENCRYPTED, register, saml_realm
 from .stage import Service
 from .test_saml import gateway_of
+from .test_saml_brokered import brokered
 
 pytestmark = [
     pytest.mark.keycloak,
@@ -83,6 +84,24 @@ async def test_a_sign_in_that_is_too_long_ago_is_done_again(
         assert told["code"] == "insufficient_user_authentication"
         await page.goto(f"{site(gateway)}/orders")
         await prove(page, realm, gateway)
+
+
+async def test_a_person_whom_a_realm_brokers(admin: Admin, browser: Browser, orders: Service, tmp_path: Path) -> None:
+    """From the gateway by OIDC to one realm, from there by SAML to the other, and back by both."""
+    async with brokered(admin, orders, tmp_path) as (gateway, upstream):
+        context = await browser.new_context()
+        context.set_default_timeout(30_000)
+        page = await context.new_page()
+        await page.goto(f"{gateway.url}/orders")
+        await page.click("#social-upstream")
+        await page.fill("#username", "alice")
+        await page.fill("#password", upstream.secret)
+        await page.click("#kc-login")
+        await page.wait_for_url(f"{gateway.url}/orders")
+        assert '"application":"staff"' in await page.inner_text("body")
+        await page.goto(f"{gateway.url}/.sso/me")
+        assert '"email":"alice@example.com"' in await page.inner_text("body")
+        await context.close()
 
 
 async def test_out_at_the_realm(admin: Admin, browser: Browser, orders: Service, tmp_path: Path) -> None:
