@@ -48,7 +48,17 @@ def _uncounted(charge: Charge) -> Step:
     about, text = _about(charge.limit), f"{charge.limit}; this request costs {charge.cost}"
     if charge.limit.value == 0 and not charge.limit.shadow:
         return Step(Verdict.REFUSED, about, f"a limit of 0; {text}", "not_in_plan", 403)
-    return note(about, f"{text}; what is in use is not told")
+    return note(about, f"{text}; what is in use is not told{_patience(charge)}")
+
+
+def _patience(charge: Charge) -> str:
+    """Of what is told while it is not known how much is in use."""
+    limit, most = charge.limit, charge.limit.burst if charge.limit.kind is Kind.RATE else charge.limit.value
+    if limit.over is not Over.WAIT:
+        return ""
+    if charge.cost > most:
+        return f"; that is more than the {most} that there ever are at once, so it is refused without waiting"
+    return f"; over it, a request waits for its turn up to {limit.wait:g} s"
 
 
 def _about(limit: Limit) -> str:
@@ -66,6 +76,10 @@ def _step(scope: str, charge: Charge, account: Account) -> Step:
         return Step(Verdict.REFUSED, about, f"a limit of 0; {text}", "not_in_plan", 403)
     if units.spent + charge.cost <= most:
         return ok(about, text)
+    if limit.over is Over.WAIT and not limit.shadow and charge.cost > limit.value:
+        return Step(
+            Verdict.REFUSED, about, f"{text}: more than there ever is, so waiting does not help", "over_limit", 429
+        )
     return _over(limit, about, f"{text}: over")
 
 
@@ -76,7 +90,9 @@ def _over(limit: Limit, about: str, text: str) -> Step:
         case Over.DEGRADE:
             return note(about, f"{text}, so served by the upstream {limit.upstream}")
         case Over.WAIT:
-            return note(about, f"{text}, so it waits for its turn up to {limit.wait:g} s, and is refused then")
+            return note(
+                about, f"{text}, so it waits up to {limit.wait:g} s if its turn can come in time, else is refused"
+            )
         case Over.SUSPEND:
             return Step(Verdict.REFUSED, about, f"{text}, which suspends it", "application_suspended", 403)
         case _:

@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 
 from gateway.gate.protocols import Ask, Ledger
-from gateway.gate.queue import Key, Part, Patient, Queue, Timers, Turn
+from gateway.gate.queue import POLL, Key, Part, Patient, Queue, Timers, Turn
 from gateway.model import Hold, Kind, Outcome, Verdict
 from gateway.model.requests import NOTHING
 
@@ -161,7 +161,11 @@ class Turns:
             return True
         if part.key == queue.key:
             queue.refusal = outcome
-            self._ask_later(queue, queue.pause(self._clock()))
+            pause = queue.pause(self._clock())
+            if pause > POLL and self._timers.time() + pause > turn.until:  # nothing can come back any more
+                self._end(queue, turn, outcome)
+                return True
+            self._ask_later(queue, pause)
             return False
         other = self._queues.get(part.key) or Queue(part.key, outcome)
         other.refusal = outcome

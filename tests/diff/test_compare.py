@@ -72,6 +72,15 @@ def test_a_raised_limit_concerns_all_who_have_the_plan_and_keeps_its_counters(ed
             (),
         ),
         (
+            "hits: [100/minute, {limit: 5000/month, over: {wait: 2s}}]",
+            (
+                LimitChange(Kind.CHANGED, "hits per month, over", "reject", "wait"),
+                LimitChange(Kind.CHANGED, "hits per month, wait", "0", "2"),
+                LimitChange(Kind.CHANGED, "hits per month, places", "0", "100"),
+            ),
+            (),
+        ),
+        (
             "hits: [100/minute, {limit: 5000/month, per: user}]",
             (),
             (Fresh("hits per month and user", "per user, was application"),),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -17,10 +18,12 @@ from gateway.model import (
     Accept,
     Application,
     Charge,
+    Charging,
     Config,
     Identity,
     Kind,
     Limit,
+    Measure,
     Outcome,
     Over,
     Period,
@@ -45,6 +48,9 @@ ORDERS = Service(
         Rule(method="GET", pattern="/", usage={"hits": 1}),
         Rule(method="POST", pattern="/", usage={"hits": 2}),
         Rule(method="PUT", pattern="/", usage={"hits": 1, "writes": 1}),
+        Rule(
+            method="PATCH", pattern="/", usage={"tokens": 60}, measures=(Measure("tokens", "json", "usage.total", 60),)
+        ),
     ),
 )
 
@@ -114,7 +120,9 @@ class Late:
 class Scene:
     """A gate whose time stands still until `turn_to`, in seconds after noon."""
 
-    def __init__(self, *limits: Limit, late: bool = False) -> None:
+    def __init__(self, *limits: Limit, late: bool = False, free: tuple[str, ...] = ()) -> None:
+        """`free`: statuses of answers that cost nothing."""
+        self.service = replace(ORDERS, charge=Charging(except_status=free))
         self.timers = Timers()
         memory = MemoryLedger(self.clock, lambda alert: None)
         self.ledger: Any = Late(memory, self.timers) if late else memory
@@ -124,13 +132,13 @@ class Scene:
 
     def made(self, *limits: Limit) -> Gate:
         config = Config(
-            services={"orders": ORDERS},
+            services={"orders": self.service},
             plans={"gold": Plan(name="gold", services=("orders",), limits=limits)},
             applications={"mobile": Application(name="mobile", plans=("gold",), client_ids=("mobile-app",))},
         )
         return Gate(
             config,
-            compile_router([ORDERS]),
+            compile_router([self.service]),
             Passport(),
             self.ledger,
             {},
@@ -161,10 +169,10 @@ class Scene:
         return request  # type: ignore[no-any-return]
 
 
-def end(request: Request) -> None:
-    """Its answer has gone."""
+def end(request: Request, **used: int) -> None:
+    """Its answer has gone, and has used so much."""
     if isinstance(request.answer, Admission) and request.answer.outcome is not None and request.answer.outcome.hold:
-        request.answer.outcome.hold.settle({})
+        request.answer.outcome.hold.settle(used)
 
 
 def one_more(scene: Scene) -> Request:
@@ -217,9 +225,9 @@ def test_a_window_that_ends_in_time_is_waited_for_and_another_is_not() -> None:
     scene.timers.turn_to(58.5)
     late = [scene.ask() for _ in range(3)]
     scene.timers.turn_to(70.0)
-    assert told(late) == ["ok 1.50", "ok 1.50", "over_limit 2.00"]
+    assert told(late) == ["ok 1.50", "ok 1.50", "over_limit 1.50"]  # the next window ends too late
     assert isinstance(late[2].answer, OverLimit)
-    assert late[2].answer.outcome.retry_after == 60  # 59.5, rounded up
+    assert late[2].answer.outcome.retry_after == 60
 
 
 def test_a_permit_that_comes_back_is_the_first_one_s() -> None:
@@ -237,6 +245,47 @@ def test_a_permit_that_comes_back_is_the_first_one_s() -> None:
     assert late.told == "over_limit 2.00"
     assert isinstance(late.answer, OverLimit)
     assert late.answer.outcome.retry_after == 1
+
+
+def test_what_an_answer_does_not_cost_is_the_first_one_s_that_waits() -> None:
+    """Of a month that has just begun: only what comes back can help."""
+    scene = Scene(window(2, Period.MONTH), free=("5xx",))
+    first, second, third, fourth = (scene.ask() for _ in range(4))
+    assert (third.answer, fourth.answer) == (None, None)
+    scene.timers.turn_to(0.7)
+    end(first)  # it was answered 503
+    scene.timers.turn_to(0.7)
+    assert (third.told, fourth.answer) == ("ok 0.70", None)
+    end(second, hits=1)
+    end(third, hits=1)
+    scene.timers.turn_to(1.0)
+    assert fourth.told == "over_limit 0.70"  # nothing is under way any more, so that nothing can come back
+    assert scene.turns.waiting == 0
+
+
+def test_what_an_answer_leaves_of_its_reserve_wakes_those_that_wait_for_it() -> None:
+    scene = Scene(window(100, Period.MONTH, metric="tokens"))
+    first, second, third = (scene.ask(b"PATCH") for _ in range(3))
+    assert [request.answer is not None for request in (first, second, third)] == [True, False, False]
+    scene.timers.turn_to(0.3)
+    end(first, tokens=10)  # 90 are left, which is enough for one more
+    scene.timers.turn_to(0.3)
+    assert (second.told, third.answer) == ("ok 0.30", None)
+    scene.timers.turn_to(0.9)
+    end(second, tokens=30)
+    scene.timers.turn_to(0.9)
+    assert third.told == "ok 0.90"
+    end(third, tokens=60)
+    assert scene.ask(b"PATCH").told == "over_limit"
+
+
+def test_what_is_spent_more_than_was_reserved_lets_nobody_in() -> None:
+    scene = Scene(window(100, Period.MONTH, metric="tokens"))
+    first, second = scene.ask(b"PATCH"), scene.ask(b"PATCH")
+    scene.timers.turn_to(0.3)
+    end(first, tokens=75)
+    scene.timers.turn_to(9.0)
+    assert second.told == "over_limit 0.30"
 
 
 def test_a_client_that_goes_away_leaves_the_queue() -> None:
