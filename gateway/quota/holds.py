@@ -60,6 +60,8 @@ class Holds:
 
     def begin(self, kept: list[Kept]) -> None:
         """The store is not told of reserved units while the request is under way."""
+        if self._leases.closed:
+            return
         words = self._leases.page.words
         for counter, _, cost, apart, share in kept:
             if not share and not isinstance(counter, Pool):
@@ -70,6 +72,8 @@ class Holds:
         for one in kept:
             if isinstance(one.counter, Pool):
                 self._release(one.counter, one.cost)
+            elif self._leases.closed:
+                continue
             elif one.share:
                 self._settle_share(one, usage.get(one.metric, 0))
             elif one.apart:

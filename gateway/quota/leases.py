@@ -20,7 +20,14 @@ class Leases:
     def __init__(self, page: Page, process: str = "") -> None:
         self.page = page
         self.process = process
+        self.closed = False
         self.counters: dict[Counter, None] = {}
+
+    def close(self) -> None:
+        """What is open now, and later, is charged as it was reserved: nobody is left to tell the store of less."""
+        self.closed = True
+        for counter in self.counters:
+            self.page.words[counter.place + OPEN] = self.page.words[counter.place + APART_OPEN] = 0
 
     def adopt(self, counter: Counter) -> None:
         """Give a counter a cell; raises PageFullError."""

@@ -102,6 +102,7 @@ class StoreLedger:
         """Report and return everything, answer who waits, and close the connections. `topology` stays its owner's."""
         if self._ticking is not None:
             self._ticking.cancel()
+        self._leases.close()
         self._desk.close()
         await self._nodes.close()
         self._desk.expire_all()

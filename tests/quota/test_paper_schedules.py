@@ -74,6 +74,14 @@ KEPT = {
             *(("burst", 0, 1, 60), ("wait", 1.1), ("burst", 2, 1, 60)),
         ),
     ),
+    "a gateway leaves while it lets requests in whose cost is known later": Schedule(
+        1023,
+        1,
+        (Rule("hits", Period.HOUR, 700),),
+        255.69068644976744,
+        (("burst", 2, 1, 6), ("drain", 3)),
+        reserving=0.3,
+    ),
     "another version of the plan allows less": Schedule(9, 2, HOURLY, 0.0, (SPENT, ("edit", 0, 30, 2), MORE)),
 }
 

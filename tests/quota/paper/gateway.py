@@ -89,8 +89,8 @@ class PaperGateway:
         return request
 
     def end(self, request: Request, used: dict[str, int]) -> None:
-        """A request that was let in has ended."""
-        if self.died > self._loop.time() and request.used is None:
+        """A request that was let in has ended; one that ends after its gateway began to leave is charged whole."""
+        if not self.closed and self.died > self._loop.time() and request.used is None:
             assert request.outcome is not None and request.outcome.hold is not None
             request.used, request.ended = used, self._loop.time()
             self.process.run(request.outcome.hold.settle, used)
