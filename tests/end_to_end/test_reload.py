@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -27,13 +28,19 @@ def plans(limit: int) -> str:
 
 
 async def test_a_limit_and_a_route_change_under_load_and_usage_is_kept(stage: Stage, tmp_path: Path) -> None:
+    """And `gateway diff` has told it before each time, while requests went on."""
     async with stage.gateway(tmp_path, ORDERS, plans(10**9), STORE="embedded", WORKERS="2") as gateway:
         with_more = ORDERS + "      - GET /more: hits\n"
         assert (await gateway.get("/more", stage.token())).json()["code"] == "no_service"
         async with Load(gateway, stage.token()).flowing() as load:
             await load.more(300)
             for number in range(3):
-                gateway.configure(with_more.replace("path: /orders", "path: /"), plans(10**9 - number))
+                told = await edited(gateway, with_more.replace("path: /orders", "path: /"), plans(10**9 - number))
+                if number == 0:
+                    assert "may call orders: GET /more" in told
+                else:
+                    assert f"limit lowered: hits per eternity: {10**9 - number + 1} → {10**9 - number}" in told
+                assert "starts at 0" not in told
                 answer = await gateway.reload()
                 assert (answer.status_code, answer.json()["status"]) == (200, "reloaded")
                 await load.more(300)
@@ -41,9 +48,27 @@ async def test_a_limit_and_a_route_change_under_load_and_usage_is_kept(stage: St
         assert set(load.statuses) == {200}
         assert "code" not in (await gateway.get("/more", stage.token())).text  # it is the service that has no such page
         used = load.statuses.total() + 1
-        gateway.configure(ORDERS, plans(used + 10))
+        told = await edited(gateway, ORDERS, plans(5), "--usage")
+        assert "over the new limit at once\n  mobile: " in told
+        assert " of 5 hits per eternity (gold; the limit was " in told
+        assert (await gateway.reload()).status_code == 200
+        assert await rush([gateway], stage.token(), 4, connections=2) == {429: 4}
+        assert f"limit raised: hits per eternity: 5 → {used + 10}" in await edited(gateway, ORDERS, plans(used + 10))
         assert (await gateway.reload()).status_code == 200
         assert await rush([gateway], stage.token(), 20, connections=4) == {200: 10, 429: 10}
+
+
+async def edited(gateway: Gateway, *arguments: str) -> str:
+    """Writes other plans, which the gateway has not read yet; what `gateway diff` tells of that, with `--options`."""
+    files = [argument for argument in arguments if not argument.startswith("--")]
+    before = gateway.plans.parent / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    shutil.copytree(gateway.plans, before)
+    gateway.configure(*files)
+    options = arguments[len(files) :]
+    done = await gateway.command("diff", str(before), str(gateway.plans), *options)
+    assert (done.returncode, done.stderr) == (2, "")
+    return done.stdout
 
 
 async def test_the_memory_store_keeps_usage_too(stage: Stage, tmp_path: Path) -> None:
