@@ -19,11 +19,14 @@ from rigs.waiting import until
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis]
 
 GRANTED = 'gateway_waits_total{result="granted"}'
+SERVICE = ORDERS + "    charge: {except_status: [5xx]}\n"
 PLANS = """
 plans:
   few: {services: [orders], limits: {hits: [{concurrent: 2, over: {wait: 5s}}]}}
   fast: {services: [orders], limits: {hits: [{rate: 20/second, burst: 5, over: {wait: 2s}}]}}
+  free: {services: [orders], limits: {hits: [{limit: 3/year, over: {wait: 10s}}]}}
 applications:
+  web: {plans: [free], client_ids: [gateway-web]}
   mobile: {plans: [few], client_ids: [mobile-app]}
   batch: {plans: [fast], client_ids: [shop-app]}
 """
@@ -31,7 +34,7 @@ applications:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pair(stage: Stage, redis: Server, tmp_path: Path) -> AsyncIterator[list[Gateway]]:
-    async with stage.gateways(2, tmp_path, ORDERS, PLANS, STORE=redis.url, STORE_TIMEOUT="300ms") as gateways:
+    async with stage.gateways(2, tmp_path, SERVICE, PLANS, STORE=redis.url, STORE_TIMEOUT="300ms") as gateways:
         yield gateways
 
 
@@ -78,6 +81,17 @@ async def test_so_many_at_once_and_the_others_have_their_turn(stage: Stage, pair
     assert took >= 1.0
     results = [await gateway.metric(GRANTED) for gateway in pair]
     assert 5 <= sum(results) <= 8  # some were served before the ledger had said no
+
+
+async def test_what_answers_do_not_cost_is_had_by_those_that_wait(stage: Stage, pair: list[Gateway]) -> None:
+    """Of a limit of 3 in a year: all are let in while none is charged, then 3, and nobody waits for the next year."""
+    token = stage.token("gateway-web")
+    assert await statuses(pair, token, 12, "/orders/status/503") == {"503": 12}
+    began = time.monotonic()
+    assert await statuses(pair, token, 8, "/orders/slow/0.2") == {"200": 3, "429": 5}
+    took = time.monotonic() - began
+    print(f"refused, as nothing could come back any more, within {took:.2f} s")
+    assert took < 9
 
 
 async def queued(gateways: list[Gateway]) -> bool:
