@@ -126,8 +126,14 @@ async def test_a_receiver_that_fails_first_is_told_later(stage: Stage, postbox: 
         await rush([gateway], stage.token(), 10, connections=1)
         await gateway.said("an alert will be sent again")
         assert postbox.told == []
+        assert await gateway.metric("gateway_alerts_undelivered") == 1
+        assert await gateway.metric("gateway_alerts_oldest_undelivered_seconds") > 0
+        assert await gateway.metric('gateway_alert_attempts_total{channel="ops",result="failed"}') >= 1
         postbox.shut = False
         await until(lambda: postbox.thresholds == [100])
+        await all_delivered([gateway], 1)
+        assert await gateway.metric("gateway_alerts_undelivered") == 0
+        assert await gateway.metric("gateway_alerts_oldest_undelivered_seconds") == 0
         assert postbox.posts.total() >= 2
         assert postbox.secret not in gateway.told()
         assert postbox.url not in gateway.told()
