@@ -22,8 +22,8 @@ from gateway.store.topology import Node, Topology, topology
 async def visiting(store: Store, data: Path, *, create: bool = False) -> AsyncIterator[Topology]:
     """The store, each server of which has answered. Raises StoreError, also for what breaks in the block.
 
-    The embedded one is that of the gateway that runs with `data`; where none does, it is started for the time. Its
-    data must be there already, unless `create`.
+    The embedded one is that of the gateway that runs with `data`, where its URL is not known yet; where none does, it
+    is started for the time. Its data must be there already, unless `create`.
     """
     if store.kind == "memory":
         raise StoreError(
@@ -32,7 +32,7 @@ async def visiting(store: Store, data: Path, *, create: bool = False) -> AsyncIt
         )
     embedded = EmbeddedStore(data)
     try:
-        if store.kind == "embedded":
+        if store.kind == "embedded" and store.url is None:
             store = replace(store, url=running_at(data) or _started(embedded, data, create))
         async with _answering(store) as servers:
             yield servers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
@@ -205,11 +205,13 @@ def answering(answer: bytes, *, then_close: bool = False) -> Script:
     """An upstream that answers every request with the same bytes."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(answer)
-            await writer.drain()
-            if then_close:
-                return
+        with suppress(asyncio.IncompleteReadError):  # the gateway has gone
+            while not writer.is_closing():
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(answer)
+                await writer.drain()
+                if then_close:
+                    break
+        writer.close()
 
     return script

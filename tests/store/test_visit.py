@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,15 @@ async def test_the_server_of_a_gateway_that_runs_is_found(data: Path) -> None:
     embedded.stop()
     assert running_at(data) is None
     assert not (data / "store" / "valkey.sock").is_symlink()
+
+
+async def test_a_server_whose_url_is_known_is_not_looked_for(tmp_path: Path) -> None:
+    """A gateway that asks its own, which may not answer at once, never takes the folder for another's."""
+    embedded = EmbeddedStore(tmp_path / "data")
+    url = embedded.start()
+    async with visiting(replace(EMBEDDED, url=url), tmp_path / "elsewhere") as servers, servers.client() as redis:
+        await redis.set("a", "1")
+    embedded.stop()
 
 
 async def test_while_no_gateway_runs_the_server_is_started_for_the_time(data: Path) -> None:
