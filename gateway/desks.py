@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from gateway.admin.alerts import alert_routes
 from gateway.admin.app import Metrics, Ready, Reload, admin_app
+from gateway.admin.configuration import configuration_routes
 from gateway.admin.keys import key_routes
 from gateway.admin.revocations import revocation_routes
 from gateway.admin.serve import serve_admin
@@ -73,6 +74,7 @@ class Desks:
             *suspension_routes(SuspensionDesk(self._marks.marks, self._usage)),
             *self._signing.routes(),
             *revocation_routes(self._revocations),
+            *configuration_routes(lambda: self._usage.config),
             *key_routes(KeyDesk(self._marks.marks, self._uses)),
             *session_routes(self._sessions),
         ]

@@ -8,10 +8,12 @@ from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from typer.core import TyperCommand
 
+from gateway.cli.listener import fetch
 from gateway.cli.output import Format, Output, print_json, tell
 from gateway.cli.plans import read
 
@@ -35,13 +37,34 @@ class Diff(TyperCommand):
             raise
 
 
-def folder(name: str) -> Any:
-    return typer.Argument(metavar=name, exists=True, file_okay=False)
+class Side(str):
+    """A folder of plans, or the URL of a running gateway's admin listener."""
+
+    __slots__ = ()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is a running gateway."""
+        return "://" in self
+
+
+def side(text: str) -> Side:
+    """Raises a usage error."""
+    given, url = Side(text), urlsplit(text)
+    if given.runs and (url.scheme != "http" or not url.port or url.path not in ("", "/")):
+        raise typer.BadParameter(f"'{text}' is not the URL of an admin listener, as http://127.0.0.1:8081")
+    if not given.runs and not Path(text).is_dir():
+        raise typer.BadParameter(f"there is no folder '{text}'")
+    return given
+
+
+def named(name: str) -> Any:
+    return typer.Argument(metavar=name, parser=side, help="A folder of plans, or a running gateway's admin listener.")
 
 
 def diff(
-    before: Annotated[Path, folder("DIR_A")],
-    after: Annotated[Path, folder("DIR_B")],
+    before: Annotated[Side, named("DIR_A|URL")],
+    after: Annotated[Side, named("DIR_B|URL")],
     usage: Annotated[
         bool, typer.Option("--usage", help="Also ask the store of DIR_B who is over a new limit at once.")
     ] = False,
@@ -51,17 +74,18 @@ def diff(
     """Show what the change from the plans in DIR_A to those in DIR_B does, and to which applications.
 
     Told are endpoints, limits, plans, states and credentials by application, changed services, and which counters
-    start anew. The exit code is 0 where both mean the same, 2 where they differ, and 1 where it cannot be said.
+    start anew. A URL (http://127.0.0.1:8081) stands for the plans that the gateway there serves, without secrets. The
+    exit code is 0 where both mean the same, 2 where they differ, and 1 where it cannot be said.
     """
     from gateway.diff.compare import compare
-    from gateway.diff.plain import portable
+    from gateway.diff.sides import comparable
     from gateway.diff.text import document, text
 
-    old, new = read(before), read(after)
-    if relpath(old.data, before) == relpath(new.data, after):
+    old, new = plans_of(before), plans_of(after)
+    if is_written_alike(before, old, after, new):
         new = replace(new, data=old.data)
-    difference = compare(portable(old), portable(new))
-    over = over_now(old, new) if usage else None
+    difference = compare(*comparable(old, new, told=before.runs or after.runs))
+    over = over_now(old, new, old if after.runs else new) if usage else None
     if json or output is Format.JSON:
         print_json(document(difference, over))
     elif difference or over:
@@ -72,16 +96,37 @@ def diff(
         raise typer.Exit(DIFFERENT)
 
 
-def over_now(before: Config, after: Config) -> list[Over]:
-    """By the store that `after` names; where it cannot be asked, says why and exits 1."""
+def plans_of(side: Side) -> Config:
+    """Where they cannot be had, says why and exits 1."""
+    if not side.runs:
+        return read(Path(side))
+    from gateway.diff.sides import as_told
+
+    status, body = fetch("diff", Path(), urlsplit(side).netloc, "/configuration")
+    try:
+        if status != 200:
+            raise ValueError(f"it answers {status}")
+        return as_told(body)
+    except ValueError as error:
+        tell(f"gateway diff: the gateway at {side} does not tell its plans: {error}")
+        raise typer.Exit(1) from None
+
+
+def is_written_alike(before: Side, old: Config, after: Side, new: Config) -> bool:
+    """Whether `data` is no difference: a running gateway's is where its plans are."""
+    return before.runs or after.runs or relpath(old.data, before) == relpath(new.data, after)
+
+
+def over_now(before: Config, after: Config, asked: Config) -> list[Over]:
+    """By the store that `asked` names; where it cannot be asked, says why and exits 1."""
     from gateway.diff.over import over_at_once
     from gateway.quota.census import Census
     from gateway.store import StoreError
     from gateway.store.visit import visiting
 
     async def look() -> list[Over]:
-        async with visiting(after.store, after.data) as servers:
-            census = Census(servers, after.store.prefix)
+        async with visiting(asked.store, asked.data) as servers:
+            census = Census(servers, asked.store.prefix)
             now = await census.now()
             async with aclosing(census.counters()) as counters:
                 return over_at_once(before, after, [counter async for counter in counters], now)

@@ -3,45 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 from gateway.diff.difference import Change
 from gateway.model import Moment, Rule
 from gateway.telemetry.logs import redact
 
-T = TypeVar("T")
-
 TYPE = ".type"  # of what may be one of several
 ORDER = "order of "
 THEN = ", then "
-
-
-def portable(value: T) -> T:
-    """The same with each file that is named by what is in it, so that it may lie elsewhere."""
-    return _portable(value)  # type: ignore[no-any-return]
-
-
-def _portable(value: Any) -> Any:
-    if isinstance(value, Path):
-        return _content(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _portable(getattr(value, f.name)) for f in fields(value)})
-    if isinstance(value, Mapping):
-        return {key: _portable(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        items = map(_portable, value)
-        return tuple(items) if type(value) is tuple else type(value)(*items)
-    return value
-
-
-def _content(path: Path) -> Path:
-    try:
-        return Path(f"sha256:{sha256(path.read_bytes()).hexdigest()[:12]}")
-    except OSError:
-        return path
 
 
 def changes(before: object, after: object, *, without: frozenset[str] = frozenset()) -> tuple[Change, ...]:

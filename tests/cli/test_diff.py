@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rigs.stores import Server, binary_of
 
+from gateway.devkit.servers import listener, port_of
 from gateway.quota.periods import Period, window
 
 from .conftest import Run
@@ -65,10 +66,27 @@ def test_machines_get_json(gateway: Run, next_plans: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("plans",), ("plans", "nowhere"), ("plans", "plans", "--wrong"), ("a", "b", "c")]
+    "arguments",
+    [
+        ("plans",),
+        ("plans", "nowhere"),
+        ("plans", "plans", "--wrong"),
+        ("a", "b", "c"),
+        ("https://127.0.0.1:8081", "plans"),
+        ("plans", "http://127.0.0.1"),
+        ("plans", "http://127.0.0.1:8081/metrics"),
+    ],
 )
 def test_wrong_usage_is_1_since_2_means_different(gateway: Run, plans: Path, arguments: tuple[str, ...]) -> None:
     assert gateway("diff", *arguments).returncode == 1
+
+
+def test_a_gateway_that_does_not_answer_is_1(gateway: Run, plans: Path) -> None:
+    with listener() as taken:
+        url = f"http://127.0.0.1:{port_of(taken)}"
+    failed = gateway("diff", "plans", url)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith(f"gateway diff: no gateway answers at {url[7:]}: ")
 
 
 def test_plans_with_problems_are_1(gateway: Run, next_plans: Path) -> None:

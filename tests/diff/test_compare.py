@@ -9,8 +9,8 @@ import pytest
 from gateway.config import load
 from gateway.diff.compare import compare
 from gateway.diff.difference import Change, Difference, Effect, Fresh, Item, Kind, LimitChange
-from gateway.diff.plain import portable
 from gateway.diff.text import document, text
+from gateway.process.declared import portable
 
 from .conftest import KEY, PLANS, Edited
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from gateway.diff.difference import Change
-from gateway.diff.plain import changes, portable
+from gateway.diff.plain import changes
 from gateway.model import Accept, KeyPlace
+from gateway.process.declared import portable
 
 
 class Pair(NamedTuple):
