@@ -1,4 +1,4 @@
-"""How tests are divided among two processes, and in which order."""
+"""How tests are divided among processes, and in which order."""
 
 from __future__ import annotations
 
