@@ -100,13 +100,13 @@ def plans_of(side: Side) -> Config:
     """Where they cannot be had, says why and exits 1."""
     if not side.runs:
         return read(Path(side))
-    from gateway.diff.sides import as_told
+    from gateway.diff.sides import undeclared
 
     status, body = fetch("diff", Path(), urlsplit(side).netloc, "/configuration")
     try:
         if status != 200:
             raise ValueError(f"it answers {status}")
-        return as_told(body)
+        return undeclared(body)
     except ValueError as error:
         tell(f"gateway diff: the gateway at {side} does not tell its plans: {error}")
         raise typer.Exit(1) from None

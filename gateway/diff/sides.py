@@ -5,14 +5,11 @@ from __future__ import annotations
 from gateway.model import Config
 from gateway.process.declared import declared, portable, undeclared
 
+__all__ = ["comparable", "undeclared"]  # the latter: what a running gateway tells of its plans
+
 
 def comparable(before: Config, after: Config, *, told: bool) -> tuple[Config, Config]:
     """`told`: one of them is what a running gateway has told."""
     if not told:
         return portable(before), portable(after)
     return undeclared(declared(before)), undeclared(declared(after))
-
-
-def as_told(text: bytes) -> Config:
-    """What a running gateway tells of its plans; raises ValueError."""
-    return undeclared(text)

@@ -117,9 +117,6 @@ class Gate:
         permits = subscription.permits
         if permits is not None and not permits(ask.method, ask.path, ask.query):
             raise outside_plan(subscription.scope, subscription.plan)
-        claim = subscription.claim
-        if claim is None:
-            return self._charge_apart(ask, route, identity, subscription, done)
 
         def hear(outcome: Outcome) -> None:
             try:
@@ -130,6 +127,9 @@ class Gate:
                 if admission is not None:
                     done(admission)
 
+        claim = subscription.claim
+        if claim is None:
+            return self._charge_apart(ask, route, identity, subscription, done, hear)
         outcome = self._ledger.consume(claim, hear)
         if outcome is None:
             return None
@@ -138,21 +138,18 @@ class Gate:
         return self._conclude(ask, route, identity, subscription, outcome, done)
 
     def _charge_apart(
-        self, ask: Ask, route: Route, identity: Identity, subscription: Subscription, done: Done
+        self,
+        ask: Ask,
+        route: Route,
+        identity: Identity,
+        subscription: Subscription,
+        done: Done,
+        hear: Callable[[Outcome], None],
     ) -> Admission | None:
-        """Where no limit applies, or one lets wait for its turn."""
+        """Where no limit applies, or one lets wait for its turn; `hear` concludes what is decided later."""
         patient = subscription.patient
         if patient is None:
             return Admission(route, identity, subscription, None, route.page)
-
-        def hear(outcome: Outcome) -> None:
-            try:
-                admission = self._conclude(ask, route, identity, subscription, outcome, done)
-            except GatewayError as error:
-                done(error)
-            else:
-                if admission is not None:
-                    done(admission)
 
         outcome = self._consume(ask, patient, hear)
         return None if outcome is None else self._conclude(ask, route, identity, subscription, outcome, done)
