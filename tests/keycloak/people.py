@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from playwright.async_api import Browser, BrowserContext, Page
+from rigs.waiting import until
 
 from gateway.devkit.process import gateway_running
 from gateway.devkit.servers import listener, serving
@@ -142,8 +144,25 @@ async def sign_in(page: Page, place: Place, name: str, path: str = "/web") -> No
 
 
 async def asked_to_sign_in(page: Page, place: Place) -> bool:
-    await page.goto(f"{place.origin}/web")
-    return page.url.startswith(place.realm.issuer)
+    """Within a second, in which the other worker, and the browser may be its client, does not know of the end yet."""
+
+    async def asked() -> bool:
+        await page.goto(f"{place.origin}/web")
+        return page.url.startswith(place.realm.issuer)
+
+    return bool(await until(asked, "being asked to sign in", 10))
+
+
+async def over(place: Place, cookie: str) -> None:
+    """Waits for the end of the cookie's session. A connection has its worker by chance: each request has a new one."""
+
+    async with httpx2.AsyncClient(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0)) as http:
+
+        async def ended() -> bool:
+            asked = [http.get(f"{place.origin}/web", headers={"cookie": cookie}) for _ in range(8)]
+            return {answer.status_code for answer in await asyncio.gather(*asked)} == {401}
+
+        await until(ended, "the end of the session", 10)
 
 
 async def cookie_of(context: BrowserContext, place: Place) -> str:

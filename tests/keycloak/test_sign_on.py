@@ -16,7 +16,7 @@ from playwright.async_api import Browser, Request
 from rigs.chromium import chromium
 from rigs.waiting import until
 
-from .people import LIFESPAN, Place, asked_to_sign_in, cookie_of, people, person, sign_in
+from .people import LIFESPAN, Place, asked_to_sign_in, cookie_of, over, people, person, sign_in
 from .realms import Admin
 
 pytestmark = [
@@ -79,13 +79,7 @@ async def test_a_logout_at_keycloak_arrives_by_the_back_channel(place: Place, br
         for session in place.sessions("alice"):
             place.call("DELETE", f"sessions/{session['id']}?isOffline=false")
         place.call("POST", f"users/{place.user('alice')}/logout")
-        async with httpx2.AsyncClient(trust_env=False) as http:
-
-            async def ended() -> bool:
-                answer = await http.get(f"{place.origin}/web", headers={"cookie": cookie})
-                return answer.status_code == 401
-
-            await until(ended, "the back channel", 10)
+        await over(place, cookie)
         assert await asked_to_sign_in(page, place)
 
 
@@ -107,14 +101,7 @@ async def test_a_logout_at_keycloak_arrives_by_the_front_channel(place: Place, b
             assert parse_qs(urlsplit(framed[0].url).query)["iss"] == [place.realm.issuer]
             assert "cookie" not in await framed[0].all_headers()
             assert "x-frame-options" not in answer.headers
-            cookie = await cookie_of(alice, there)
-            async with httpx2.AsyncClient(trust_env=False) as http:
-
-                async def ended() -> bool:
-                    answers = [await http.get(f"{place.origin}/web", headers={"cookie": cookie}) for _ in range(4)]
-                    return {answer.status_code for answer in answers} == {401}
-
-                await until(ended, "both workers", 10)
+            await over(place, await cookie_of(alice, there))
             assert await asked_to_sign_in(page, there)
 
 
@@ -187,14 +174,7 @@ async def test_an_operator_sees_and_ends_sessions(place: Place, browser: Browser
         user = place.user("alice")
         assert user in await place.gateway("ls", str(place.plans))
         assert user in await place.gateway("end", str(place.plans), "--subject", user)
-        cookie = await cookie_of(alice, place)
-        async with httpx2.AsyncClient(trust_env=False) as http:
-
-            async def ended() -> bool:
-                answers = [await http.get(f"{place.origin}/web", headers={"cookie": cookie}) for _ in range(4)]
-                return {answer.status_code for answer in answers} == {401}
-
-            await until(ended, "both workers", 10)
+        await over(place, await cookie_of(alice, place))
 
 
 async def test_keycloak_away_signs_nobody_out(place: Place, browser: Browser, keycloak: Any) -> None:
