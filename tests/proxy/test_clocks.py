@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from itertools import pairwise
 
 from rigs.proxy import answering, echo, proxy_before, read_answer, read_head
 
 from gateway.model import ClientTimeouts
+from gateway.proxy.server import AT_ONCE
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -29,6 +31,21 @@ async def test_an_idle_connection_is_closed_without_a_word() -> None:
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         assert proxy.records == []
+
+
+async def test_many_connections_are_looked_at_some_at_a_time() -> None:
+    """So that traffic is not held up by the clocks of those who say nothing."""
+    async with proxy_before(echo, timeouts=ClientTimeouts(keep_alive=0.05)) as proxy:
+        clients = [await proxy.connect() for _ in range(2 * AT_ONCE + 50)]
+        left = []
+        async with asyncio.timeout(20):
+            while not left or left[-1]:
+                left.append(len(proxy.server.connections))
+                await asyncio.sleep(0)
+        for _, writer in clients:
+            writer.close()
+    closed = [before - after for before, after in pairwise(left)]
+    assert 0 < max(closed) <= AT_ONCE
 
 
 async def test_a_body_that_stalls_is_408_and_the_service_is_told() -> None:
