@@ -273,7 +273,10 @@ class ClientConnection(Arrival):
             self.transport.close()
             return
         self._lingering = self.active = time.monotonic()
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError:  # it was reset, which asyncio's loop has yet to hear
+            self.transport.abort()
         self.regulate()
 
     def _record(self, exchange: Exchange) -> None:

@@ -160,3 +160,16 @@ async def test_a_reset_while_the_service_is_connected_to_leaves_its_connection_f
             full.close()
             while proxy.pool._tasks:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_reset_at_the_moment_of_a_stop_does_not_disturb_it() -> None:
+    """The loop hears of it after the gateway has said its goodbye."""
+    async with proxy_before(echo) as proxy:
+        with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            while not proxy.server.connections:
+                await asyncio.sleep(0.001)
+        (connection,) = proxy.server.connections
+        connection.drain()
+        await nobody_is_left(proxy)
+        assert await proxy.server.drain(1.0) == 0

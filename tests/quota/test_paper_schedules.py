@@ -20,7 +20,7 @@ from .paper.play import Player, play
 from .paper.schedules import FAULTS, Rule, Schedule, schedule, shorten
 from .paper.simulate import Scale, Simulation
 
-FEW, MANY = 6, 60  # schedules of each kind
+FEW, MANY = 6, 40  # schedules of each kind
 
 HOURLY = (Rule("hits", Period.HOUR, 100),)
 BOTH = (Rule("hits", Period.MINUTE, 60), Rule("hits", Period.HOUR, 150))

@@ -17,7 +17,7 @@ from .paper.network import PaperTopology
 from .paper.play import play
 from .paper.schedules import Rule, Schedule, schedule
 
-FEW, MANY = 4, 60  # schedules of each kind
+FEW, MANY = 4, 40  # schedules of each kind
 
 # No alerts: they name a scope, and those who look at them know of one.
 PLANS = (
