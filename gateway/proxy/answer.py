@@ -5,7 +5,6 @@ An answer that breaks HTTP raises AnswerError; nothing of it is trusted after th
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +14,7 @@ from gateway.http.answers import STATUS_LINES, date
 from gateway.http.cookies import is_own
 from gateway.http.fields import RESPONSE_KINDS, WHITESPACE, Fields, Kind, listed, without
 from gateway.proxy.metered import Metered
+from gateway.proxy.wire import Wire
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
@@ -39,7 +39,7 @@ class Repeat(NamedTuple):
     size: int  # of the whole answer
 
 
-class AnswerReader(asyncio.Protocol):
+class AnswerReader(Wire):
     """Collects in `_out` what the client gets; `_done` once the answer's end was seen."""
 
     __slots__ = (
@@ -63,6 +63,7 @@ class AnswerReader(asyncio.Protocol):
         "_spent",
         "exchange",
     )
+    __deletable__ = ("_parser",)  # for the compiler
 
     def __init__(self) -> None:
         self.exchange: Exchange | None = None

@@ -1,15 +1,28 @@
-"""What the serving half asks of whoever answers a request: a service's pool, or a page of the gateway's own."""
+"""What the serving half asks of the gate, and of who answers: a service's pool, or a page of the gateway's own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.model import Service, Timeouts
+from gateway.errors import GatewayError
+from gateway.gate import Admission
+from gateway.model import Route, Service, Timeouts
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange
 
 Way = Service | tuple[Service, str]  # to the default upstream of a service, or to another by name
+
+
+class Admitting(Protocol):
+    """Decides who is let in: the gate."""
+
+    def route(self, ask: Exchange) -> Route:
+        """Which service, and what the request uses; raises NotFound and BadRequest."""
+
+    def admit(self, ask: Exchange, route: Route, done: Callable[[Admission | GatewayError], None]) -> Admission | None:
+        """At once, or None and `done` hears it later, exactly once; raises GatewayError."""
 
 
 class Backend(Protocol):

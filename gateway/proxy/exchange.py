@@ -13,8 +13,6 @@ from gateway.http import head
 from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
 from gateway.http.path import normalise
-from gateway.model import Route
-from gateway.proxy.outward import Outward
 from gateway.proxy.recorded import Recorded
 from gateway.proxy.repeats import Repeat
 from gateway.proxy.settling import settle_admission
@@ -113,10 +111,10 @@ class Exchange(Recorded):
         self.backlog: list[bytes] = []  # body that waits for an upstream connection
         self.backlog_size = 0
         # what became of it
-        self.error: GatewayError | None = None  # what was answered instead of the service
-        self.route: Route | None = None
-        self.admission: Admission | None = None
-        self.outward: Outward | None = None  # for the service, where it is sent on otherwise than it came
+        self.error = None  # what was answered instead of the service
+        self.route = None
+        self.admission = None
+        self.outward = None  # for the service, where it is sent on otherwise than it came
         self.pools: Mapping[Way, Backend] = NONE  # of the configuration that it is served by
         self.turn: Turn | None = None
         self.upstream: Answering | None = None
@@ -125,7 +123,7 @@ class Exchange(Recorded):
         self.status = self.bytes_in = self.bytes_out = 0
         self.seconds = self.sent_at = 0.0  # monotonic; 0: nothing was sent to an upstream
         self.upstream_seconds: float | None = None
-        self.upstream_name: str | None = None
+        self.upstream_name = None
 
     def __repr__(self) -> str:
         state = "answered" if self.answered else "sent" if self.sent_at else "admitted" if self.admission else "asked"

@@ -17,6 +17,7 @@ from gateway.http.proxy_protocol import ProxyProtocolError, read_header
 from gateway.proxy.arrival import address_of
 from gateway.proxy.client import FAREWELL, ClientConnection
 from gateway.proxy.secure import SecureTransport, reason_of
+from gateway.proxy.wire import Wire, protocol
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -127,7 +128,7 @@ class Greeting(asyncio.Protocol):
                 connection.data_received(data)
         elif data[:1] == HANDSHAKE:
             secure = SecureTransport(self.transport, context, self)
-            self.transport.set_protocol(secure)
+            self.transport.set_protocol(protocol(secure))
             secure.data_received(data)
         elif data[:1].isalpha():
             self._serve_plainly().fault(BadRequest("this port is for https", code="https_required"))
@@ -137,7 +138,7 @@ class Greeting(asyncio.Protocol):
     def _serve_plainly(self) -> ClientConnection:
         assert self.transport is not None
         transport, connection = self.transport, ClientConnection(self._server, self._terms)
-        transport.set_protocol(connection)
+        transport.set_protocol(protocol(connection))
         self._leave()
         connection.take_over(transport, self._peer, self._client)
         return connection
@@ -147,7 +148,7 @@ class Greeting(asyncio.Protocol):
         self._server.connections.discard(self)
         self.transport = None
 
-    def secured(self, transport: SecureTransport) -> asyncio.Protocol:
+    def secured(self, transport: SecureTransport) -> Wire:
         """The handshake is done."""
         connection = ClientConnection(self._server, self._terms)
         self._leave()

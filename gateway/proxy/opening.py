@@ -9,6 +9,7 @@ from typing import cast
 
 from gateway.proxy.secure import SecureTransport
 from gateway.proxy.upstream import UpstreamConnection
+from gateway.proxy.wire import Wire, protocol
 
 
 class Opening(asyncio.Protocol):
@@ -25,10 +26,10 @@ class Opening(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._raw = raw = cast("asyncio.Transport", transport)  # uvloop's are of no asyncio class
         secure = SecureTransport(raw, self._context, self, self._server)
-        raw.set_protocol(secure)
+        raw.set_protocol(protocol(secure))
         secure.begin()
 
-    def secured(self, transport: SecureTransport) -> asyncio.Protocol:
+    def secured(self, transport: SecureTransport) -> Wire:
         """The handshake is done; a client's certificate that the service does not take is refused after it."""
         connection = self._make()
         connection.connection_made(cast("asyncio.Transport", transport))

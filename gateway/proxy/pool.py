@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from gateway.errors import BadGateway, GatewayError, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
@@ -15,6 +15,7 @@ from gateway.proxy.kernel import bound_both
 from gateway.proxy.opening import Opening
 from gateway.proxy.tls import reloaded_client
 from gateway.proxy.upstream import UpstreamConnection
+from gateway.proxy.wire import protocol
 
 log = logging.getLogger("gateway.upstream")
 
@@ -159,9 +160,9 @@ class Pool:
 
         async with asyncio.timeout(self.timeouts.connect):
             if self._tls is None or not target.tls:
-                plain, connection = await self._loop.create_connection(make, target.host, target.port)
+                plain, made = await self._loop.create_connection(lambda: protocol(make()), target.host, target.port)
                 bound_both(plain)
-                return connection
+                return cast("UpstreamConnection", made)
             context, server = self._tls.context, self.upstream.tls.verify_name or target.host
             transport, opening = await self._loop.create_connection(
                 lambda: Opening(context, server, make), target.host, target.port

@@ -19,6 +19,7 @@ from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind, Kinds
 from gateway.http.parser import RequestParser, fault_of
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.forwarding import Forwarding
+from gateway.proxy.wire import Wire
 
 if TYPE_CHECKING:
     from gateway.proxy.server import Server
@@ -28,7 +29,7 @@ MAX_PIPELINED = 1000  # heads that one read may bring; more is no client
 MAX_REPEAT = 4096  # bytes of a head that is remembered for its repetition
 
 
-class RequestReader(asyncio.Protocol, ABC):
+class RequestReader(Wire, ABC):
     """`incoming` is being parsed, `current` is being served, `queue` holds pipelined requests between them."""
 
     __slots__ = (
@@ -50,6 +51,7 @@ class RequestReader(asyncio.Protocol, ABC):
         "transport",
         "write_paused",
     )
+    __deletable__ = ("_parser",)  # for the compiler
 
     def __init__(self, server: Server) -> None:
         self.server = server

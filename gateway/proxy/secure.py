@@ -11,6 +11,9 @@ import ssl
 from contextlib import suppress
 from typing import Any, Protocol
 
+from gateway.proxy.cut_short import CutShortError
+from gateway.proxy.wire import Wire
+
 SLICE = 64 * 1024  # bytes given to the TLS library at a time
 RECORD = 16 * 1024  # bytes of a record (RFC 8446 5.1)
 
@@ -18,7 +21,7 @@ RECORD = 16 * 1024  # bytes of a record (RFC 8446 5.1)
 class Greeter(Protocol):
     """Who waits for the handshake."""
 
-    def secured(self, transport: SecureTransport) -> asyncio.Protocol:
+    def secured(self, transport: SecureTransport) -> Wire:
         """It is done; what serves the connection."""
 
     def failed(self, error: ssl.SSLError) -> None:
@@ -28,11 +31,7 @@ class Greeter(Protocol):
         """In the middle of it."""
 
 
-class CutShortError(ConnectionError):
-    """The connection ended and the peer had not said so in TLS: who knows what is missing (RFC 9112 9.8)."""
-
-
-class SecureTransport(asyncio.Protocol):
+class SecureTransport(Wire):
     """Give it to `raw` as its protocol. It has of a transport what our connections use."""
 
     __slots__ = (
@@ -61,7 +60,7 @@ class SecureTransport(asyncio.Protocol):
         )
         self._ended = False  # one of both has said goodbye
         self._error: Exception | None = None
-        self._protocol: asyncio.Protocol | None = None  # while the handshake goes on
+        self._protocol: Wire | None = None  # while the handshake goes on
         self._reading = True
         self._loop = asyncio.get_running_loop()
 

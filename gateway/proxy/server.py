@@ -10,12 +10,11 @@ from math import ceil, inf
 from types import MappingProxyType
 
 from gateway.errors import GatewayError
-from gateway.gate import Gate
 from gateway.http.client_certificate import Reader
 from gateway.http.peer import Network, is_among
 from gateway.model import ClientLimits, ClientTimeouts
 from gateway.proxy.arrival import Arrival
-from gateway.proxy.backend import Backend, Way
+from gateway.proxy.backend import Admitting, Backend, Way
 from gateway.proxy.client import ClientConnection
 from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
@@ -25,6 +24,7 @@ from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.repeats import Repeats
 from gateway.proxy.terms import PLAIN, Terms
+from gateway.proxy.wire import protocol
 
 SWEEP = 0.25  # seconds between looks at the clocks
 AT_ONCE = 200  # connections that are looked at in one go
@@ -38,7 +38,7 @@ class Server:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: Admitting,
         pools: Mapping[Way, Pool],
         record: Callable[[Exchange], None],
         timeouts: ClientTimeouts | None = None,
@@ -80,9 +80,9 @@ class Server:
         if self._sweeping is None:
             self._sweep()
 
-    def _accept(self, listener: int) -> ClientConnection | Greeting:
+    def _accept(self, listener: int) -> asyncio.Protocol:
         terms = self._terms[listener]
-        return Greeting(self, terms) if terms.greets else ClientConnection(self, terms)
+        return Greeting(self, terms) if terms.greets else protocol(ClientConnection(self, terms))
 
     def leave(self, sock: socket.socket) -> None:
         """Takes no more connections from it, and closes it; those that are open go on."""
@@ -90,7 +90,7 @@ class Server:
 
     def swap(
         self,
-        gate: Gate,
+        gate: Admitting,
         pools: Mapping[Way, Pool],
         pages: Pages = NO_PAGES,
         onward: Mapping[Way, Backend] = NONE_BEFORE,

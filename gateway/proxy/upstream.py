@@ -19,7 +19,7 @@ from gateway.errors import BadGateway, GatewayTimeout
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Timeouts
 from gateway.proxy.answer import LESSONS, MAX_HEAD, AnswerError, AnswerReader
-from gateway.proxy.secure import CutShortError
+from gateway.proxy.cut_short import CutShortError
 
 if TYPE_CHECKING:
     from gateway.proxy.exchange import Exchange

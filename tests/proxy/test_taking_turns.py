@@ -1,11 +1,10 @@
 """Requests that wait for a connection to the service: the first that is free takes them, opened or answered."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from rigs.proxy import Proxy, Script, proxy_before, read_answer
-
-from gateway.proxy.pool import Endpoint
-from gateway.proxy.upstream import UpstreamConnection
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nDate: d\r\nContent-Length: 2\r\n\r\nok"
@@ -23,16 +22,24 @@ def when(told: asyncio.Event) -> Script:
     return script
 
 
+class Network:
+    """The pool's loop, whose connections are made by `connect`."""
+
+    def __init__(self, proxy: Proxy, connect: Callable[..., Awaitable[Any]]) -> None:
+        self.create_task = asyncio.get_running_loop().create_task
+        self.create_connection = connect
+        proxy.pool._loop = self  # type: ignore[assignment]
+
+
 def open_slowly(proxy: Proxy, told: asyncio.Event) -> None:
     """All connections after the first one are opened no sooner."""
-    at_once = proxy.pool._open
 
-    async def slowly(endpoint: Endpoint) -> UpstreamConnection:
+    async def slowly(*way: Any) -> Any:
         if proxy.connections:
             await told.wait()
-        return await at_once(endpoint)
+        return await asyncio.get_running_loop().create_connection(*way)
 
-    proxy.pool._open = slowly  # type: ignore[method-assign]
+    Network(proxy, slowly)
 
 
 async def until(proxy: Proxy, waiting: int) -> None:
@@ -117,11 +124,11 @@ async def test_each_who_waits_hears_that_no_connection_can_be_made() -> None:
     opened = asyncio.Event()
     async with proxy_before(when(asyncio.Event())) as proxy:
 
-        async def nowhere(endpoint: Endpoint) -> UpstreamConnection:
+        async def nowhere(*_way: Any) -> Any:
             await opened.wait()
-            raise ConnectionRefusedError(endpoint.name)
+            raise ConnectionRefusedError
 
-        proxy.pool._open = nowhere  # type: ignore[method-assign]
+        Network(proxy, nowhere)
         asked = [await ask(proxy) for _ in range(3)]
         await until(proxy, waiting=3)
         opened.set()
