@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, settings
 from rigs.division import Division, place
 from rigs.turns import Turns
 
+from gateway import build
+
 # Each gateway that a test starts is three programs, each of which would compile its 200 files again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
@@ -28,7 +30,13 @@ settings.load_profile("busy")
 TURNS = pytest.StashKey[Turns]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--compiled", action="store_true", help="fail where the gateway is not compiled")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("compiled") and build() != "compiled":
+        raise pytest.UsageError("the gateway that is imported is not compiled")
     if hasattr(config, "workerinput"):
         config.stash[TURNS] = Turns()
 
@@ -39,6 +47,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Division:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if build() == "compiled":
+        pure = [item for item in items if item.get_closest_marker("pure") is not None]
+        config.hook.pytest_deselected(items=pure)
+        items[:] = [item for item in items if item not in pure]
     if TURNS in config.stash:
         items.sort(key=lambda item: place(item.nodeid, is_alone(item)))
 

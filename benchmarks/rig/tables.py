@@ -82,7 +82,7 @@ def versions() -> dict[str, str]:
     paths = {name: shutil.which(name) or str(HERE / name) for name in PROGRAMS}
     found = {name: _version(path, PROGRAMS[name]) for name, path in paths.items() if Path(path).exists()}
     return {
-        "plangate": gateway.__version__,
+        "plangate": f"{gateway.__version__} ({gateway.build()})",
         "Python": f"{platform.python_version()} ({_build()})",
         **found,
         "Linux": platform.release(),

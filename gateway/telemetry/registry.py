@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from gateway import __version__
+from gateway import __version__, build
 from gateway.telemetry.metrics import BOUNDS, Delta
 
 ALERT_STATES = ("raised", "delivered", "failed", "silenced", "acknowledged")
@@ -225,8 +225,8 @@ class Registry(Collector):
         yield GaugeMetricFamily("gateway_workers", "Workers that report.", len(self._gauges))
         resident = sum(gauges["resident_bytes"] for gauges in self._gauges.values())
         yield GaugeMetricFamily("gateway_workers_resident_memory_bytes", "Memory of all workers.", resident)
-        build = {"version": __version__, "python": platform.python_version()}
-        yield InfoMetricFamily("gateway_build", "The running version.", build)
+        labels = {"version": __version__, "build": build(), "python": platform.python_version()}
+        yield InfoMetricFamily("gateway_build", "The running version.", labels)
 
 
 def counter(name: str, text: str, labels: Sequence[str], values: Mapping[Any, int]) -> Metric:

@@ -11,7 +11,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from gateway import __version__
+from gateway import __version__, build
 from gateway.cli.command import command
 
 from .conftest import Run
@@ -57,10 +57,10 @@ def test_a_mistyped_option_is_a_usage_error_that_names_the_right_one(gateway: Ru
 
 
 def test_the_version_is_told_as_text_and_as_json(gateway: Run) -> None:
-    text = f"gateway {__version__} (Python {platform.python_version()})\n"
+    text = f"gateway {__version__} ({build()}, Python {platform.python_version()})\n"
     assert gateway("--version").stdout == gateway("version").stdout == text
     data = json.loads(gateway("version", "-o", "json").stdout)
-    assert data == {"gateway": __version__, "python": platform.python_version()}
+    assert data == {"gateway": __version__, "build": build(), "python": platform.python_version()}
 
 
 def test_the_module_is_the_command() -> None:
