@@ -6,12 +6,14 @@ ARG BASE=registry.access.redhat.com/ubi9/ubi-minimal:9.6
 FROM ${BASE} AS build
 # hadolint ignore=DL3041
 RUN microdnf install -y --nodocs --setopt=install_weak_deps=0 python3.12 python3.12-pip \
+    python3.12-devel gcc \
  && microdnf clean all
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY gateway gateway
-# The environment gets no pip of its own: the build's installs into it.
-RUN python3.12 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+# The data path is compiled. The environment gets no pip of its own: the build's installs into it.
+RUN HATCH_BUILD_HOOK_ENABLE_CUSTOM=true \
+    python3.12 -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
  && python3.12 -m venv --without-pip /opt/gateway \
  && wheel="$(echo /wheels/*.whl)" \
  && python3.12 -m pip --python /opt/gateway/bin/python install --no-cache-dir "${wheel}[embedded]"

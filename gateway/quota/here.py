@@ -1,12 +1,47 @@
-"""Permits and buckets in one process's memory."""
+"""Counters, permits and buckets in one process's memory; weakly referenced, which what is compiled cannot be."""
 
 from __future__ import annotations
 
 from math import inf
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.model import Limit, Outcome
 from gateway.quota.counters import busy, granted, seconds_per_token, too_fast, within_rate
+from gateway.quota.crossings import NEVER
+from gateway.quota.periods import Window
+
+if TYPE_CHECKING:
+    from gateway.quota.memory import Meter
+
+
+class Tally:
+    """A counter. Limits that differ only in value share it: before and after an edit.
+
+    `taken` are all units of admitted requests. Of these, `held` are of requests under way, whose cost is known in the
+    end; alerts hear of the others.
+    """
+
+    __slots__ = ("__weakref__", "alarm", "end", "held", "meter", "raised", "start", "taken")
+
+    def __init__(self) -> None:
+        self._reset(0.0, -inf)
+
+    def _reset(self, start: float, end: float) -> None:
+        self.start = start
+        self.end = end
+        self.taken = self.held = 0
+        self.raised: set[int] = set()
+        self.meter: Meter | None = None  # the one whose next bin `alarm` is
+        self.alarm = NEVER
+
+    @property
+    def spent(self) -> int:
+        """Units of requests of which the cost is known."""
+        return self.taken - self.held
+
+    def open(self, window: Window) -> None:
+        """Start counting for `window`."""
+        self._reset(window.start, inf if window.end is None else window.end)
 
 
 class Pool(Protocol):

@@ -10,42 +10,12 @@ from gateway.model import Alert, Charge, Kind, Limit, Outcome
 from gateway.quota.adjust import Account, Had
 from gateway.quota.counters import UNLIMITED, Claim, Rule, claim_of, granted, held_back, is_window, refused, together
 from gateway.quota.crossings import NEVER, alert, thresholds
-from gateway.quota.here import Bucket, Permits, Pool
+from gateway.quota.here import Bucket, Permits, Pool, Tally
 from gateway.quota.periods import Window, window, zone_of
 from gateway.store import keys
 
 PREFIX = "memory"  # of the names of its counters
 SWEEP = 10_000  # counters kept before ended windows are first looked for
-
-
-class Tally:
-    """A counter. Limits that differ only in value share it: before and after an edit.
-
-    `taken` are all units of admitted requests. Of these, `held` are of requests under way, whose cost is known in the
-    end; alerts hear of the others.
-    """
-
-    __slots__ = ("__weakref__", "alarm", "end", "held", "meter", "raised", "start", "taken")
-
-    def __init__(self) -> None:
-        self._reset(0.0, -inf)
-
-    def _reset(self, start: float, end: float) -> None:
-        self.start = start
-        self.end = end
-        self.taken = self.held = 0
-        self.raised: set[int] = set()
-        self.meter: Meter | None = None  # the one whose next bin `alarm` is
-        self.alarm = NEVER
-
-    @property
-    def spent(self) -> int:
-        """Units of requests of which the cost is known."""
-        return self.taken - self.held
-
-    def open(self, window: Window) -> None:
-        """Start counting for `window`."""
-        self._reset(window.start, inf if window.end is None else window.end)
 
 
 class Meter:
