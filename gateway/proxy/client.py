@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from gateway.proxy.server import Server
 
 MAX_BACKLOG = 64 * 1024  # bytes of a body that wait for an upstream connection before reading pauses
-MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the connection
 FAREWELL = 0.3  # seconds that an idle connection is read on at a stop: a request may just have been sent
 
 
@@ -210,7 +209,7 @@ class ClientConnection(Arrival):
         exchange.discard = True
         pending = exchange.has_body and not exchange.complete
         self._answers_left -= 1
-        if self._answers_left <= 0 or self.server.draining or (pending and not discardable(exchange)):
+        if self._answers_left <= 0 or self.server.draining or (pending and not exchange.discardable):
             exchange.keep = False
         exchange.error = error
         if exchange.route is not None:
@@ -296,8 +295,3 @@ class ClientConnection(Arrival):
         if not self.busy and not self._lingering and self.transport is not None:
             self._end(clean=False)
             self.active -= LINGER - FAREWELL
-
-
-def discardable(exchange: Exchange) -> bool:
-    """A refused body that is small enough to be read for the connection's sake."""
-    return exchange.length is not None and exchange.length <= MAX_DISCARD and not exchange.expect

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _random = random.Random()  # noqa: S311 - request ids are no secret
 
 NONE: Mapping[Way, Backend] = {}
+MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the connection
 
 
 class Exchange(Recorded):
@@ -254,6 +255,11 @@ class Exchange(Recorded):
     @property
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
+
+    @property
+    def discardable(self) -> bool:
+        """Whether a refused body is small enough to be read for the connection's sake."""
+        return self.length is not None and self.length <= MAX_DISCARD and not self.expect
 
     def header(self, name: bytes) -> list[bytes]:
         """All values of a field that the client sent (the gate's `Ask`)."""
