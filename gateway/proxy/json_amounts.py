@@ -96,6 +96,7 @@ class JsonAmounts:
             self._end(sign)
         elif sign in b",:":
             self._names = sign == 44
+            self._broken = not self._open
         else:
             self._number = bytearray()
             return at

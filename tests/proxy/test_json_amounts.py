@@ -88,7 +88,9 @@ def test_nothing_that_may_come_harms(text: bytes) -> None:
     assert all(0 <= units < 10**15 for units in once.values())
 
 
-@pytest.mark.parametrize("text", [b'{"cost": 5} x', b'{"cost": 5}}', b'{"cost": 5]', b'{"cost": 5}{"cost": 6}', b""])
+@pytest.mark.parametrize(
+    "text", [b'{"cost": 5} x', b'{"cost": 5}}', b'{"cost": 5]', b'{"cost": 5}{"cost": 6}', b',""', b""]
+)
 def test_what_is_no_text_says_nothing(text: bytes) -> None:
     assert found(text) == {}
 
