@@ -10,6 +10,7 @@ from gateway.model import Limit
 from gateway.quota.crossings import metric_of
 from gateway.store import StoreError
 from gateway.store.marks import Mark, Marks
+from gateway.store.store_marks import hear
 
 SUSPENDED = "suspended"  # the kind of mark; its name is the scope that was counted, its value says over what
 
@@ -43,6 +44,9 @@ class Suspensions:
         over = f"{metric_of(limit)}/{limit.period} of {limit.plan}"
         about = {"action": "usage.suspend", "application": scope, "limit": over}
         try:
+            await hear(self._marks)
+            if self.find(scope):  # by who was sooner, or by hand: what it is for stays
+                return
             await self._marks.set(SUSPENDED, scope, over)
         except StoreError as error:
             log.warning("usage suspend failed: %s", error, extra=about)

@@ -6,8 +6,11 @@ import asyncio
 import logging
 
 import pytest
+from rigs.shared import marks
+from rigs.stores import Server
+from rigs.waiting import until
 
-from gateway.model import Limit, Over, Period
+from gateway.model import Limit, Over, Period, Store
 from gateway.quota.suspensions import Suspensions, suspended
 from gateway.store import StoreAway
 from gateway.store.marks import MemoryMarks, Row
@@ -31,38 +34,51 @@ class Marks(MemoryMarks):
 
 
 async def test_a_scope_is_suspended_once_with_what_it_went_over() -> None:
-    marks = Marks()
-    suspensions = Suspensions(marks)
+    known = Marks()
+    suspensions = Suspensions(known)
     for _ in range(3):
         suspensions.suspend("mobile", LIMIT)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     suspensions.suspend("mobile", LIMIT)
-    assert (suspensions.find("mobile"), suspensions.find("web"), marks.written) == (True, False, 1)
-    assert {scope: mark.value for scope, mark in suspended(marks).items()} == {"mobile": "hits/day of gold"}
+    assert (suspensions.find("mobile"), suspensions.find("web"), known.written) == (True, False, 1)
+    assert {scope: mark.value for scope, mark in suspended(known).items()} == {"mobile": "hits/day of gold"}
 
 
 async def test_the_next_request_tries_again_where_the_store_was_away(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "gateway.audit")
-    marks = Marks()
-    marks.away = True
-    suspensions = Suspensions(marks)
+    known = Marks()
+    known.away = True
+    suspensions = Suspensions(known)
     suspensions.suspend("mobile", LIMIT)
     await asyncio.sleep(0.01)
     assert not suspensions.find("mobile")
     assert caplog.records[0].getMessage() == "usage suspend failed: it does not answer"
-    marks.away = False
+    known.away = False
     suspensions.suspend("mobile", LIMIT)
     await asyncio.sleep(0.01)
     assert suspensions.find("mobile")
 
 
+@pytest.mark.redis
+async def test_who_was_suspended_by_hand_stays_so_whatever_another_gateway_sees_meanwhile(server: Server) -> None:
+    store = Store(kind="url", url=server.url)
+    async with marks(store) as operators, marks(store) as workers:
+        await operators.set("suspended", "mobile", "by hand")
+        suspensions = Suspensions(workers)
+        assert not suspensions.find("mobile")  # it has not looked since
+        suspensions.suspend("mobile", LIMIT)
+        await until(lambda: suspensions.find("mobile"))
+        await operators.look()
+        assert [mark.value for mark in suspended(operators).values()] == ["by hand"]
+
+
 async def test_an_application_stands_for_its_clients_and_users() -> None:
-    marks = Marks()
+    known = Marks()
     for scope in ("mobile", "customers/shop", "user:mobile/alice", "account:mobile"):
-        await marks.set("suspended", scope, "hits/day of gold")
-    await marks.set("revoked", "mobile")
-    assert [*suspended(marks, "mobile")] == ["mobile", "user:mobile/alice"]
-    assert [*suspended(marks, "customers")] == ["customers/shop"]
-    assert [*suspended(marks, "customers/shop")] == ["customers/shop"]
-    assert len(suspended(marks)) == 4
+        await known.set("suspended", scope, "hits/day of gold")
+    await known.set("revoked", "mobile")
+    assert [*suspended(known, "mobile")] == ["mobile", "user:mobile/alice"]
+    assert [*suspended(known, "customers")] == ["customers/shop"]
+    assert [*suspended(known, "customers/shop")] == ["customers/shop"]
+    assert len(suspended(known)) == 4
