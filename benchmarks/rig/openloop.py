@@ -77,7 +77,7 @@ def run(host: str, port: int, rate: float, seconds: float, token: str) -> list[f
 
 def main() -> None:
     host, port, rate, seconds, token = sys.argv[1:]
-    run(host, int(port), 500, 0.5, token)  # so that everything is warm
+    run(host, int(port), float(rate), 1.0, token)  # so that everything is warm, and as many connections are open as it takes
     times = run(host, int(port), float(rate), float(seconds), token)
 
     def at(share: float) -> float:

@@ -28,7 +28,7 @@ gateway:
   admin: "${ADMIN}"
   data: "${DATA}"
   workers: 2
-  store: embedded
+  store: {url: embedded, timeout: 5s} # seconds, as the machine is busy
 identity:
   keycloak:
     oidc:

@@ -36,7 +36,7 @@ async def test_a_customer_has_the_free_plan_and_its_limit(demo: Realm, orders: S
 
 @pytest.mark.redis
 async def test_usage_in_redis_outlives_the_gateway(demo: Realm, orders: Service, redis: str, tmp_path: Path) -> None:
-    store = f'{{url: "{redis}"}}'
+    store = f'{{url: "{redis}", timeout: 5s}}'
     async with gateway_before(orders, demo, tmp_path, store) as first:
         assert (await first.get(demo.token("shop-app"))).status_code == 200
     async with gateway_before(orders, demo, tmp_path, store) as second:
@@ -46,7 +46,7 @@ async def test_usage_in_redis_outlives_the_gateway(demo: Realm, orders: Service,
 
 @pytest.mark.redis
 async def test_two_gateways_share_one_limit_in_redis(demo: Realm, orders: Service, redis: str, tmp_path: Path) -> None:
-    store = f'{{url: "{redis}"}}'
+    store = f'{{url: "{redis}", timeout: 5s}}'
     async with (
         gateway_before(orders, demo, tmp_path / "one", store) as one,
         gateway_before(orders, demo, tmp_path / "two", store) as two,
