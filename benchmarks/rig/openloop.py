@@ -19,6 +19,7 @@ HEAD = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) benchmark/1.0\r\nAccept: application/json\r\n\r\n"
 )
 CONNECTIONS = 64
+WARM = 1.0  # seconds at the rate before those that are measured: as many connections are open then as it takes
 
 
 class Client:
@@ -77,7 +78,7 @@ def run(host: str, port: int, rate: float, seconds: float, token: str) -> list[f
 
 def main() -> None:
     host, port, rate, seconds, token = sys.argv[1:]
-    run(host, int(port), float(rate), 1.0, token)  # so that everything is warm, and as many connections are open as it takes
+    run(host, int(port), float(rate), WARM, token)
     times = run(host, int(port), float(rate), float(seconds), token)
 
     def at(share: float) -> float:

@@ -39,7 +39,7 @@ def measure(stage: Stage, options: Options) -> Iterator[Table]:
                 with serving(one, stage) as served:
                     before = cpu(served.process)
                     row = _seen(served.port, rate, options.secs, stage.token)
-                    row["us"] = (cpu(served.process) - before) / (rate * options.secs) * 1e6
+                    row["us"] = (cpu(served.process) - before) / (rate * (openloop.WARM + options.secs)) * 1e6
             results.setdefault((name, rate), []).append(row)
             say(f"{name:26}{rate:6}/s  p50 {row['p50']:.2f}  p99 {row['p99']:.2f}  p99.9 {row['p999']:.2f} ms")
     found = {which: medians(rows) for which, rows in results.items()}
