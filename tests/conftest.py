@@ -1,4 +1,4 @@
-"""How the tests run in four processes, as `scripts/test` has all of them do.
+"""How the tests run in three processes, as `scripts/test` has all of them do.
 
 Tests of one file stay together, as they share servers; those at Keycloak share one. Tests that are marked `alone`
 measure times: they come last, and no other one runs meanwhile.

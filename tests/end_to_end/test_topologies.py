@@ -17,7 +17,8 @@ from rigs.waiting import until
 
 from gateway.store.slots import slot
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow]
+# alone: what a failover costs is bounded, where requests do not wait for the machine besides
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.redis, pytest.mark.slow, pytest.mark.alone]
 
 LIMIT = 2_000
 PLANS = f"""
