@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rigs.gateway import Gateway
 from rigs.load import Load, rush
-from rigs.processes import proportional_bytes
+from rigs.processes import private_bytes
 from rigs.stage import ORDERS, Stage
 from rigs.waiting import until
 
@@ -160,7 +160,7 @@ async def test_memory_does_not_grow_with_reloads(stage: Stage, tmp_path: Path) -
                 gateway.configure(ORDERS + many.replace("/old", f"/new-{number}"), plans(10**9 - number))
                 assert (await gateway.reload()).json()["status"] == "reloaded"
                 await load.more(100)
-                sizes.append(proportional_bytes([gateway.supervisor, *gateway.workers]))
+                sizes.append(private_bytes([gateway.supervisor, *gateway.workers]))
         assert load.lost == []
         # the least of some: on a busy machine an old configuration goes a little later
         assert min(sizes[15:]) - min(sizes[3:8]) < 3 * 2**20, sizes

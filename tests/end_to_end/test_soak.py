@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 from rigs.gateway import Gateway
 from rigs.load import Load, lasting
+from rigs.processes import private_bytes
 from rigs.stage import ORDERS, Stage
 from rigs.waiting import until
 
@@ -44,8 +45,7 @@ async def look(gateway: Gateway) -> Look:
     await until(at_rest)
     processes = gateway.processes()
     descriptors = sum(process.num_fds() for process in processes)
-    memory = sum(process.memory_full_info().uss for process in processes)  # its own: what is shared varies with others
-    return Look(memory, descriptors, await gateway.metric("gateway_tasks"))
+    return Look(private_bytes(processes), descriptors, await gateway.metric("gateway_tasks"))
 
 
 @pytest.mark.timeout(180 + 2 * SECONDS)

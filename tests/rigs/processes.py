@@ -34,6 +34,11 @@ def proportional_bytes(processes: list[psutil.Process]) -> int:
     return sum(process.memory_full_info().pss for process in processes)
 
 
+def private_bytes(processes: list[psutil.Process]) -> int:
+    """Their memory that nobody shares: what is shared counts for more or less as others come and go."""
+    return sum(process.memory_full_info().uss for process in processes)
+
+
 def kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
 
