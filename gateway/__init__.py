@@ -1,10 +1,12 @@
 """An API gateway: identities checked, plans counted exactly, traffic forwarded over mutual TLS."""
 
+from functools import cache
 from importlib.util import find_spec
 
 __version__ = "0.1.0"
 
 
+@cache
 def build() -> str:
     """How requests are served: `compiled`, or `pure Python`."""
     spec = find_spec("gateway.proxy.client")

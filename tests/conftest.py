@@ -47,10 +47,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Division:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if build() == "compiled":
-        pure = [item for item in items if item.get_closest_marker("pure") is not None]
-        config.hook.pytest_deselected(items=pure)
-        items[:] = [item for item in items if item not in pure]
     if TURNS in config.stash:
         items.sort(key=lambda item: place(item.nodeid, is_alone(item)))
 

@@ -28,7 +28,7 @@ class Network:
     def __init__(self, proxy: Proxy, connect: Callable[..., Awaitable[Any]]) -> None:
         self.create_task = asyncio.get_running_loop().create_task
         self.create_connection = connect
-        proxy.pool._loop = self  # type: ignore[assignment]
+        proxy.pool._loop = self  # type: ignore[assignment] - it has what a pool asks of a loop
 
 
 def open_slowly(proxy: Proxy, told: asyncio.Event) -> None:
