@@ -6,9 +6,13 @@ What two servers could read differently is refused instead of guessed at. RFC 91
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import BadRequest
+
+KNOWN = 1024  # targets that are remembered
+LONGEST_KNOWN = 256  # bytes of one that is
 
 _PCHAR = rb"A-Za-z0-9._~!$&'()*+,;=:@-"  # RFC 3986 3.3, without percent-encoded ones
 _QUERY = rb"!-\"$-~"  # what is printable, without `#`: RFC 3986 allows less, but `filter[x]=1` is everywhere
@@ -54,6 +58,18 @@ _dot_dot = re.compile(rb"/\.\.(?:/|\Z)").search
 
 
 def normalise(target: bytes) -> tuple[bytes, bytes]:
+    """What `normalised` makes of a target; some of late are remembered."""
+    known = _known.get(target)
+    if known is None:
+        known = normalised(target)
+        if len(target) <= LONGEST_KNOWN:
+            if len(_known) >= KNOWN:
+                _known.clear()
+            _known[target] = known
+    return known
+
+
+def normalised(target: bytes) -> tuple[bytes, bytes]:
     """Split an origin-form target into (path, query); raises BadRequest for what is malformed or ambiguous.
 
     The path comes out with one spelling: unreserved characters decoded, other encodings in upper case, `//` collapsed,
@@ -69,6 +85,9 @@ def normalise(target: bytes) -> tuple[bytes, bytes]:
     _MALFORMED.check(path, "path")
     _RAW.check(query, "query")
     return _remove_dots(_collapse(_spell(path))), query
+
+
+_known: Final[dict[bytes, tuple[bytes, bytes]]] = {}
 
 
 def _spell(path: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from gateway.http.decimals import decimal
 from gateway.model import Kind, Limit, Outcome, Per, Period
 
 SECONDS = {  # `w`, the window's length; the longest that it gets where months and years differ
@@ -33,9 +34,9 @@ def limit_fields(outcome: Outcome, now: float) -> bytes:
         return b""
     lines = policy_of(limit).lines
     if outcome.resets_at is None:
-        return b"%b;r=%d\r\n" % (lines, max(0, outcome.remaining))
-    reset = max(0, math.ceil(outcome.resets_at - now))
-    return b"%b;r=%d;t=%d\r\n" % (lines, max(0, outcome.remaining), reset)
+        return b"%b;r=%b\r\n" % (lines, decimal(max(0, outcome.remaining)))
+    reset = decimal(max(0, math.ceil(outcome.resets_at - now)))
+    return b"%b;r=%b;t=%b\r\n" % (lines, decimal(max(0, outcome.remaining)), reset)
 
 
 def policy_of(limit: Limit) -> Policy:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import ContentTooLarge, GatewayError
 from gateway.gate import Admission, Turn
@@ -13,6 +12,7 @@ from gateway.http import head
 from gateway.http.cookies import split
 from gateway.http.fields import END_TO_END, Fields, Kind, listed, values, without
 from gateway.http.path import normalise
+from gateway.proxy.ids import Ids
 from gateway.proxy.recorded import Recorded
 from gateway.proxy.repeats import Repeat
 from gateway.proxy.settling import settle_admission
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.proxy.client import ClientConnection
     from gateway.proxy.forwarding import Forwarding
 
-_random = random.Random()  # noqa: S311 - request ids are no secret
+_ids: Final = Ids()
 
 NONE: Mapping[Way, Backend] = {}
 MAX_DISCARD = 64 * 1024  # bytes of a refused body that are read to keep the connection
@@ -270,7 +270,7 @@ class Exchange(Recorded):
     def identify(self) -> tuple[bytes, bytes]:
         """The request id and the trace id: the client's where they are sound, else new ones (made once)."""
         if self.ids is None:
-            trace = self.sent_trace or b"%032x" % _random.getrandbits(128)
+            trace = self.sent_trace or _ids.draw(32)
             self.ids = (self.sent_id or trace, trace)
         return self.ids
 

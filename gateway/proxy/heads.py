@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import time
+from typing import Final
 
 from gateway.gate import Admission
 from gateway.http.ratelimit import limit_fields
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.forwarding import VIA
+from gateway.proxy.ids import Ids
 
-_random = random.Random()  # noqa: S311 - span ids are no secret
+_ids: Final = Ids()
 
 
 def request_head(exchange: Exchange, admission: Admission, host_field: bytes) -> bytes:
@@ -24,7 +25,7 @@ def request_head(exchange: Exchange, admission: Admission, host_field: bytes) ->
     else:
         fields, query, lines = outward.fields, outward.query, b""
     request_id, trace_id = exchange.identify()
-    return b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%bx-request-id: %b\r\ntraceparent: 00-%b-%016x-01\r\n%b%b" % (
+    return b"%b %b%b%b HTTP/1.1\r\nhost: %b\r\n%bx-request-id: %b\r\ntraceparent: 00-%b-%b-01\r\n%b%b" % (
         exchange.method,
         path,
         b"?" if query else b"",
@@ -33,7 +34,7 @@ def request_head(exchange: Exchange, admission: Admission, host_field: bytes) ->
         lines or b"".join((*fields, exchange.forwarding.lines(exchange.host_field))),
         request_id,
         trace_id,
-        _random.getrandbits(64) or 1,  # a new span for the hop to the upstream (W3C Trace Context)
+        _ids.draw(16),  # a new span for the hop to the upstream (W3C Trace Context)
         admission.subscription.note,
         body_framing(exchange),
     )

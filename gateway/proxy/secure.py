@@ -111,8 +111,8 @@ class SecureTransport(Wire):
         parts = []
         last = False
         try:
-            while self._reading and (received.pending or tls.pending()):
-                data = tls.read(RECORD)
+            while self._reading and (room := received.pending or tls.pending()):
+                data = tls.read(min(room, RECORD))  # a record has room in as many bytes as it has encrypted
                 if not data:
                     last = True
                     break

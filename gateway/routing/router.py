@@ -17,13 +17,15 @@ from gateway.routing.index import Entry, Index, Prefixes
 from gateway.routing.patterns import ANY, METHODS, Compiled, parse, parse_method, parse_prefix
 
 _ANY_HOST = ""
+KNOWN = 1024  # requests whose route is remembered
+LONGEST_KNOWN = 512  # bytes of host, path and query of one that is
 ROUTES = 4096  # combinations of a service's rules that are kept; a route is about 0.5 KB
 
 _without_parameters = re.compile(rb";[^/]*").sub
 
 
 class Router:
-    """Finds a request's service and usage. It keeps nothing of a request, so no flood can fill it."""
+    """Finds a request's service and usage; what was found of late is remembered."""
 
     def __init__(self, services: Iterable[Service]) -> None:
         """ValueError for services with an equal host and path, or rules that cannot be compiled."""
@@ -40,6 +42,7 @@ class Router:
             for host, by_path in by_host.items()
         }
         self._wildcards = any(host.startswith("*.") for host in by_host)
+        self._known: dict[tuple[bytes, bytes, bytes, bytes], Route] = {}
 
     def parts(self) -> list[ServiceRules]:
         """All that takes time to free."""
@@ -51,6 +54,17 @@ class Router:
         `host` is in lower case without port, `path` normalised, `query` as sent. A host that is named goes before
         `*.example.com`, that before services of any host; then the longest path wins.
         """
+        request = method, host, path, query
+        route = self._known.get(request)
+        if route is None:
+            route = self._route(method, host, path, query)
+            if len(host) + len(path) + len(query) <= LONGEST_KNOWN:
+                if len(self._known) >= KNOWN:
+                    self._known.clear()
+                self._known[request] = route
+        return route
+
+    def _route(self, method: bytes, host: bytes, path: bytes, query: bytes) -> Route:
         decoded = unquote_to_bytes(path) if b"%" in path else path
         rules = self._find(host, decoded + b"/")
         if rules is None:
