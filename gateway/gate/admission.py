@@ -2,36 +2,68 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gateway.errors import OverLimit, Unavailable
 from gateway.gate.protocols import Claim, Permits
 from gateway.gate.queue import Patient
 from gateway.model import NO_PLAN, Application, Identity, Outcome, Over, Plan, Route, Verdict
 
 
-class Subscription(NamedTuple):
+class Subscription:
     """An application under the plan that holds for a service, and what the request costs it."""
 
-    application: Application
-    plan: Plan
-    scope: str
-    claim: Claim | None  # None: no limit applies
-    permits: Permits | None  # None: everything that has a rule
-    note: bytes  # what the server made of it once: for HTTP the identity headers
-    rest: Claim | Patient | None = None  # what it costs the limits that do not degrade
-    until: float | None = None  # Unix seconds; from then on it must be looked at again
-    patient: Patient | None = None  # in place of `claim`, where a limit lets wait
+    __slots__ = ("application", "claim", "note", "patient", "permits", "plan", "rest", "scope", "until")
+
+    def __init__(
+        self,
+        application: Application,
+        plan: Plan,
+        scope: str,
+        claim: Claim | None,
+        permits: Permits | None,
+        note: bytes,
+        rest: Claim | Patient | None = None,
+        until: float | None = None,
+        patient: Patient | None = None,
+    ) -> None:
+        """`claim`: None where no limit applies. `permits`: None where everything that has a rule may be used. `note`:
+        what the server made of it once: for HTTP the identity headers. `rest`: what it costs the limits that do not
+        degrade. From `until` on (Unix seconds) it must be looked at again. `patient`: in place of `claim`, where a
+        limit lets wait.
+        """
+        self.application = application
+        self.plan = plan
+        self.scope = scope
+        self.claim = claim
+        self.permits = permits
+        self.note = note
+        self.rest = rest
+        self.until = until
+        self.patient = patient
 
 
-class Admission(NamedTuple):
+class Admission:
     """A request let in: who, under which plan, at what cost, and the limit to tell (None: none applies)."""
 
-    route: Route
-    identity: Identity
-    subscription: Subscription
-    outcome: Outcome | None
-    upstream: str | None = None  # of the service; None: the default one
+    __slots__ = ("identity", "outcome", "route", "subscription", "upstream")
+
+    def __init__(
+        self,
+        route: Route,
+        identity: Identity,
+        subscription: Subscription,
+        outcome: Outcome | None,
+        upstream: str | None = None,
+    ) -> None:
+        """`upstream`: of the service; None: the default one."""
+        self.route = route
+        self.identity = identity
+        self.subscription = subscription
+        self.outcome = outcome
+        self.upstream = upstream
+
+    def replace(self, outcome: Outcome, upstream: str | None = None) -> Admission:
+        """To `upstream`, with another outcome."""
+        return Admission(self.route, self.identity, self.subscription, outcome, upstream)
 
 
 def conclude(route: Route, identity: Identity, subscription: Subscription, outcome: Outcome) -> Admission:
@@ -66,5 +98,5 @@ def degraded(route: Route, identity: Identity, subscription: Subscription, first
     """
     admission = conclude(route, identity, subscription, rest)
     assert first.limit is not None
-    outcome = rest._replace(limit=first.limit, remaining=0, resets_at=first.resets_at)
-    return admission._replace(outcome=outcome, upstream=first.limit.upstream)
+    outcome = rest.replace(limit=first.limit, remaining=0, resets_at=first.resets_at)
+    return admission.replace(outcome, first.limit.upstream)

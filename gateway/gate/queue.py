@@ -135,4 +135,4 @@ class Queue:
         again = refusal.retry_after
         if again is not None:
             again = 1 if ends is None or refusal.elsewhere else max(1, ceil(ends - now))
-        return refusal._replace(limit=limit, retry_after=again)
+        return refusal.replace(limit=limit, retry_after=again)

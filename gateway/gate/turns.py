@@ -93,7 +93,7 @@ class Turns:
             return queue.refused(part.limit, self._clock())
         if len(queue.turns) >= part.limit.places or self.waiting >= self.places:
             self._on_end("full", 0.0)
-            return queue.refused(part.limit, self._clock())._replace(crowded=True)
+            return queue.refused(part.limit, self._clock()).replace(crowded=True)
         ask.turn, turn.part = turn, part
         self.waiting += 1
         self._end_by(turn, until)
@@ -242,7 +242,7 @@ class Turns:
         if outcome.hold is None:
             return outcome
         keys = [part.key for limit, part in patient.parts.items() if limit.kind is not Kind.RATE]
-        return outcome._replace(hold=Held(outcome.hold, partial(self._freed, keys))) if keys else outcome
+        return outcome.replace(hold=Held(outcome.hold, partial(self._freed, keys))) if keys else outcome
 
     def _freed(self, keys: list[Key]) -> None:
         for key in keys:

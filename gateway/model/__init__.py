@@ -33,6 +33,7 @@ from gateway.model.identities import (
 from gateway.model.keys import ApiKey
 from gateway.model.moments import Moment
 from gateway.model.onward import IdentityTokens, Onward, Telling
+from gateway.model.outcomes import Hold, Outcome, Verdict
 from gateway.model.plans import (
     HITS,
     NO_PLAN,
@@ -53,7 +54,7 @@ from gateway.model.plans import (
 )
 from gateway.model.pricing import Pricing, Range, cost_of
 from gateway.model.refusals import Refusal
-from gateway.model.requests import USAGE_PAGE, Alert, AlertKind, Charge, Hold, Outcome, Route, Verdict
+from gateway.model.requests import USAGE_PAGE, Alert, AlertKind, Charge, Route
 from gateway.model.services import (
     MAX_BODY,
     UNLIMITED,

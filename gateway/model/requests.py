@@ -1,15 +1,15 @@
-"""A request's way: what it uses, and what the ledger says."""
+"""What a request uses, and what becomes of a counter."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from gateway.model.charging import Measure, Place
 from gateway.model.conditions import Require
-from gateway.model.plans import DownMode, Limit
+from gateway.model.plans import Limit
 from gateway.model.services import Service
 
 NOTHING: Mapping[str, int] = {}
@@ -53,43 +53,6 @@ class Charge(NamedTuple):
     limit: Limit
     cost: int
     reserved: bool = False
-
-
-class Verdict(StrEnum):
-    """The ledger's answer."""
-
-    GRANTED = "granted"
-    REFUSED = "refused"
-    UNAVAILABLE = "unavailable"  # the store cannot be asked
-
-
-class Hold(Protocol):
-    """What a ledger keeps for a request while it is under way: permits, and what is reserved."""
-
-    def settle(self, usage: Mapping[str, int]) -> None:
-        """The request has ended, and used so much of each metric (0 of what is not said); once."""
-
-
-class Outcome(NamedTuple):
-    """A verdict with the limit that decided: the one that refused, else the scarcest (None: no limit applies).
-
-    `remaining` is a hint. `resets_at` is in Unix seconds, None for eternity; `retry_after` in whole seconds, None
-    where waiting does not help. `fallback` says that the store was not asked: let in by `open` or `local`. `shadow` is
-    a limit that would have refused, if it were not in shadow. `elsewhere`: refused for now, as other processes have in
-    hand what is left. `hold` is to be settled when the request has ended. `crowded`: it might have waited for its turn,
-    if not too many did already.
-    """
-
-    verdict: Verdict
-    limit: Limit | None = None
-    remaining: int = 0
-    resets_at: float | None = None
-    retry_after: int | None = None
-    fallback: DownMode | None = None
-    shadow: Limit | None = None
-    elsewhere: bool = False
-    hold: Hold | None = None
-    crowded: bool = False
 
 
 class AlertKind(StrEnum):

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError, ResponseError
 
 from gateway.model import Limit
 from gateway.quota.census import Units
+from gateway.quota.meters import MICRO, dropped
 from gateway.quota.periods import Window, window, zone_of
-from gateway.quota.scopes import MICRO, dropped
 from gateway.store import StoreAway, StoreError, keys
 from gateway.store.connection import PATIENCE
 from gateway.store.fence import Fence

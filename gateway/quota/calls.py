@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gateway.quota.groups import Group, Keeper, KeptCall
 from gateway.quota.leases import Leases
+from gateway.quota.meters import MICRO, Counter
 from gateway.quota.page import (
     APART,
     APART_OPEN,
@@ -22,7 +23,7 @@ from gateway.quota.page import (
     TOLD_APART,
     USED,
 )
-from gateway.quota.scopes import MICRO, Counter, Scope
+from gateway.quota.scopes import Scope
 from gateway.store.fence import Fence
 from gateway.store.script import Command, Script
 

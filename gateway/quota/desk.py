@@ -18,10 +18,11 @@ from gateway.quota.hand import held_elsewhere, lacking, lacks, scarcest, shadowe
 from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
 from gateway.quota.memo import Memo
+from gateway.quota.meters import Meter
 from gateway.quota.page import PageFullError
 from gateway.quota.pools.calls import PoolAnswer, PoolCall
 from gateway.quota.pools.scopes import PoolScope
-from gateway.quota.scopes import Meter, Scope, Waiter, scope_of
+from gateway.quota.scopes import Scope, Waiter, scope_of
 
 REST = 0.015  # seconds after which a scope asks again for what others hold
 

@@ -15,8 +15,8 @@ from gateway.quota.leases import Leases
 from gateway.quota.local.cell import Report
 from gateway.quota.local.fallback import Fallback
 from gateway.quota.local.shares import Line
+from gateway.quota.meters import Meter
 from gateway.quota.page import PageFullError
-from gateway.quota.scopes import Meter
 from gateway.store.fence import Fence
 from gateway.store.keys import tag
 from gateway.store.script import Command
@@ -47,7 +47,7 @@ class WithoutStore:
         outcome = self._fallback.decide(limit, lines)
         if outcome.verdict is Verdict.GRANTED:
             held = self._count(claim, now, limit.down.mode)
-            return shadowed(claim, outcome._replace(hold=held) if held is not None else outcome)
+            return shadowed(claim, outcome.replace(hold=held) if held is not None else outcome)
         return outcome
 
     def _count(self, claim: Claim[Meter], now: float, mode: DownMode) -> Held | None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from gateway.quota.errands import Errand
-from gateway.quota.scopes import MICRO, Scope
+from gateway.quota.meters import MICRO
+from gateway.quota.scopes import Scope
 from gateway.store.fence import Fence
 from gateway.store.script import Command, Script
 from gateway.store.topology import Node

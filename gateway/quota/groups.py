@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from gateway.quota.counters import Claim
-from gateway.quota.scopes import Counter, Meter, Scope, Waiter
+from gateway.quota.meters import Counter, Meter
+from gateway.quota.scopes import Scope, Waiter
 
 
 class Group(NamedTuple):

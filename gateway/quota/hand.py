@@ -10,9 +10,10 @@ from gateway.quota.clock import StoreClock
 from gateway.quota.counters import UNLIMITED, Claim, busy, granted, held_back, refused, too_fast, within_rate
 from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
+from gateway.quota.meters import NOWHERE, Counter, Meter
 from gateway.quota.page import APART, USED
-from gateway.quota.pools.scopes import Pool
-from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
+from gateway.quota.pools.meters import Pool
+from gateway.quota.scopes import Scope
 
 REFUSED_FOR = 1.0  # seconds that a refusal is believed
 
@@ -47,7 +48,7 @@ def take(
     if plain:
         return scarcest(claim)
     outcome = shadowed(claim, _told(claim, clock))
-    return outcome if held is None else outcome._replace(hold=held.begin())
+    return outcome if held is None else outcome.replace(hold=held.begin())
 
 
 def _told(claim: Claim[Meter], clock: StoreClock) -> Outcome:
@@ -112,7 +113,7 @@ def shadowed(claim: Claim[Meter], outcome: Outcome, later: int = 0) -> Outcome:
     """With the limit in shadow that would have refused, as far as is known. `later`: requests counted after it."""
     for meter, cost in claim.shadow:
         if meter.counter.offset + cost * later < 0:
-            return outcome._replace(shadow=meter.limit)
+            return outcome.replace(shadow=meter.limit)
     return outcome
 
 

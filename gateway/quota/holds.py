@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from gateway.quota.counters import Claim
 from gateway.quota.leases import Leases
+from gateway.quota.meters import Counter, Meter
 from gateway.quota.page import APART, APART_OPEN, OPEN, USED
-from gateway.quota.pools.scopes import Pool
-from gateway.quota.scopes import Counter, Meter, Scope
+from gateway.quota.pools.meters import Pool
+from gateway.quota.scopes import Scope
 
 
 class Kept(NamedTuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.quota.meters import NOWHERE, Counter
 from gateway.quota.page import APART, APART_OPEN, OPEN, USED, Page
-from gateway.quota.pools.scopes import RENEW, Pool
-from gateway.quota.scopes import NOWHERE, Counter
+from gateway.quota.pools.meters import RENEW, Pool
 
 AHEAD = 0.15  # seconds of a counter's traffic that a lease is for,
 LEAST = 100  # or so many units, if they are used within a second

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from gateway.quota.calls import State
-from gateway.quota.scopes import Counter
+from gateway.quota.meters import Counter
 from gateway.store.fence import Fence
 from gateway.store.script import Command, Script
 

@@ -71,7 +71,7 @@ class MemoryLedger:
         for meter, cost in claim.lines:
             self._take(meter, cost, now)
         outcome = shadowed(claim, scarcest(claim, now))
-        return outcome if held is None else outcome._replace(hold=held)
+        return outcome if held is None else outcome.replace(hold=held)
 
     def _take(self, meter: Meter, cost: int, now: float) -> None:
         tally = meter.tally
@@ -180,7 +180,7 @@ class Held:
 def shadowed(claim: Claim[Meter], outcome: Outcome) -> Outcome:
     """With the limit in shadow that would have refused."""
     over = next((meter.limit for meter, _ in claim.shadow if meter.left < 0), None)
-    return outcome._replace(shadow=over) if over else outcome
+    return outcome.replace(shadow=over) if over else outcome
 
 
 def scarcest(claim: Claim[Meter], now: float) -> Outcome:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gateway.model import Limit
 from gateway.quota.adjust import Account, had, rows_at
-from gateway.quota.scopes import MICRO
+from gateway.quota.meters import MICRO
 from gateway.store import keys
 from gateway.store.lines import Line, Lines
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from gateway.quota.backup import BackupError, Saved
-from gateway.quota.scopes import dropped
+from gateway.quota.meters import dropped
 from gateway.store import StoreAway, StoreError
 from gateway.store.connection import PATIENCE
 from gateway.store.fence import Fence

@@ -22,11 +22,13 @@ from gateway.quota.forget import Forgetting
 from gateway.quota.leases import LOOK, Leases
 from gateway.quota.local.fallback import Fallback
 from gateway.quota.memo import PUBLISH, Memo
+from gateway.quota.meters import NOWHERE, Counter, Meter
 from gateway.quota.nodes import Nodes
 from gateway.quota.page import Page
 from gateway.quota.pools.calls import POOLS, declarations
-from gateway.quota.pools.scopes import Pool, PoolScope
-from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
+from gateway.quota.pools.meters import Pool
+from gateway.quota.pools.scopes import PoolScope
+from gateway.quota.scopes import Scope
 from gateway.store import keys
 from gateway.store.fence import Fence
 from gateway.store.outboxes import register_outbox

@@ -28,7 +28,7 @@ class Degrading(OpenGate):
         self.asked += 1
         if self.asked % 2:
             return admission
-        return admission._replace(upstream="cheap", outcome=Outcome(Verdict.GRANTED, LIMIT, 0))
+        return admission.replace(Outcome(Verdict.GRANTED, LIMIT, 0), "cheap")
 
 
 async def test_each_request_goes_to_the_upstream_that_its_admission_names() -> None:

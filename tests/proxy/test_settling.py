@@ -35,10 +35,10 @@ class Counting(OpenGate):
 
         def counted(admission: Admission | GatewayError) -> None:
             assert isinstance(admission, Admission)
-            done(admission._replace(outcome=outcome))
+            done(admission.replace(outcome))
 
         admission = super().admit(ask, route, counted)
-        return None if admission is None else admission._replace(outcome=outcome)
+        return None if admission is None else admission.replace(outcome)
 
     async def charged(self) -> tuple[int, int]:
         """Units spent, and those of requests that have not ended."""

@@ -11,7 +11,7 @@ import pytest
 from rigs.waiting import until
 
 from gateway.model import Charge, Kind, Limit, Outcome, Per, Period, Verdict
-from gateway.quota.pools.scopes import LIFE
+from gateway.quota.pools.meters import LIFE
 from gateway.quota.store import StoreLedger
 
 from .conftest import BRIEF, Gateway, World, ask, ask_all, limit

@@ -8,8 +8,9 @@ import pytest
 
 from gateway.model import Period
 from gateway.quota.leases import AHEAD, LATE, LEAST, QUIET, SHORTEST, Leases
+from gateway.quota.meters import NOWHERE, Counter, Meter
 from gateway.quota.page import APART, DONE, TOLD, USED, Page
-from gateway.quota.scopes import NOWHERE, Counter, Meter, Scope
+from gateway.quota.scopes import Scope
 
 from .conftest import MONDAY, limit
 

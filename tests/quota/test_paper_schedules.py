@@ -120,7 +120,7 @@ def test_a_schedule_is_played_alike_each_time() -> None:
         player = Player(schedule("mixed", 8), store_ledger(), 0.05)
         player.play()
         asked = player.world.history.requests
-        return [(r.gateway, r.asked, r.answered, r.used, r.outcome and r.outcome._replace(hold=None)) for r in asked]
+        return [(r.gateway, r.asked, r.answered, r.used, r.outcome and r.outcome.replace(hold=None)) for r in asked]
 
     first = history()
     assert len(first) > 100

@@ -11,7 +11,7 @@ from rigs.ledgers import TIMEOUT, ask, client, gateway, lease, never, units, yea
 from rigs.waiting import until
 
 from gateway.model import Charge, Verdict
-from gateway.quota.scopes import SOFT
+from gateway.quota.meters import SOFT
 from gateway.quota.store import StoreLedger
 
 from .conftest import Server

@@ -24,8 +24,9 @@ from gateway.quota.counters import Claim
 from gateway.quota.hand import spend, take
 from gateway.quota.holds import Holds
 from gateway.quota.leases import Leases
+from gateway.quota.meters import Meter
 from gateway.quota.page import Page
-from gateway.quota.scopes import Meter, Scope, Waiter
+from gateway.quota.scopes import Scope, Waiter
 from gateway.store import keys
 from gateway.store.fence import Fence
 from gateway.store.topology import topology

@@ -264,7 +264,7 @@ def test_usage_is_that_of_trying_every_rule(
 
 
 def test_floods_leave_nothing_behind(service: MakeService, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither distinct paths and hosts, nor all combinations of rules, fill the memory: a few of late are remembered."""
+    """Neither distinct paths and hosts, nor all combinations of rules, fill the memory."""
     monkeypatch.setattr("gateway.routing.router.ROUTES", 64)
     monkeypatch.setattr("gateway.routing.router.KNOWN", 16)
     conditional = [f"GET /?p{n}={{v}}" for n in range(10)]

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from gateway.quota.groups import Group, Keeper, KeptCall
 from gateway.quota.leases import Leases
+from gateway.quota.meters import MICRO, Counter
 from gateway.quota.page import Entry
-from gateway.quota.pools.scopes import LIFE, Pool, PoolScope, Row
-from gateway.quota.scopes import MICRO, Counter
+from gateway.quota.pools.meters import LIFE, Pool, Row
+from gateway.quota.pools.scopes import PoolScope
 from gateway.store.fence import Fence
 from gateway.store.script import Command, Script
 

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.model import Charge, Hold, Limit, Over, Verdict
 from gateway.quota.counters import Claim
+from gateway.quota.meters import Meter
 from gateway.quota.page import APART_OPEN
-from gateway.quota.scopes import Meter
 
 from .conftest import Open, limit
 from .test_without_store import OPEN, Lonely

@@ -10,8 +10,9 @@ from gateway.quota.counters import Claim, together
 from gateway.quota.fallback import WithoutStore
 from gateway.quota.leases import Leases
 from gateway.quota.local.fallback import Fallback
+from gateway.quota.meters import Meter
 from gateway.quota.page import APART, Page
-from gateway.quota.scopes import Meter, Scope
+from gateway.quota.scopes import Scope
 
 from .conftest import NOON, Open, limit
 
