@@ -1,8 +1,8 @@
 """Whether those who misbehave are felt by those who do not: `scripts/benchmark crowd`.
 
-One worker of the gateway serves a good client's requests at a fixed rate: alone, then beside each kind of rogue (see
-rig/rogues.py) and beside all of them. Shown are the good client's times and what the gateway's processes hold; at the
-end the rogues are gone, and so should be what they took. Exit code 1 where a good request failed.
+One worker of the gateway, or more on one core, serves a good client's requests at a fixed rate: alone, then beside each
+kind of rogue (see rig/rogues.py) and beside all of them. Shown are the good client's times and what the gateway's
+processes hold; at the end the rogues are gone, and so should be what they took. Exit code 1 where a good request failed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> int:
     if (files := raise_files(4 * options.count)) < 3 * options.count:
         print(f"{files} files may be open: too few for {options.count} clients; see ulimit -n", file=sys.stderr)
     prefer(os.getpid())
-    with stage() as behind, _gateway(behind) as (process, port):
+    with stage() as behind, _gateway(behind, options.workers) as (process, port):
         print(f"{'beside':14}{'p50 ms':>9}{'p99 ms':>9}{'p99.9 ms':>10}{'worst':>9}{'failed':>8}{'MB':>8}{'files':>8}")
         for name, rogues in crowds.items():
             with _rogues(rogues, port, behind):
@@ -69,6 +69,7 @@ def good(port: int, token: str, options: argparse.Namespace) -> Latencies:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000, help="slow clients; of the others a part (10000)")
+    parser.add_argument("--workers", type=int, default=1, help="of the gateway, each with its open files (1)")
     parser.add_argument("--rate", type=float, default=300.0, help="good requests a second (300)")
     parser.add_argument("--secs", type=float, default=20.0, help="of each measurement (20)")
     return parser.parse_args()
@@ -94,12 +95,13 @@ def _silence() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _gateway(behind: Stage) -> Iterator[tuple[int, int]]:
+def _gateway(behind: Stage, workers: int) -> Iterator[tuple[int, int]]:
     """The process id and port of a gateway that is ready."""
     port, admin = free_port(), free_port()
     (behind.folder / "large").write_bytes(bytes(LARGE))
     with _silence() as hung, tempfile.TemporaryDirectory(dir=behind.folder) as plans:
         values = {**behind.values, "port": str(port), "admin_port": str(admin), "hung_port": str(hung)}
+        values["workers"] = str(workers)
         render("crowd/plans.yaml", Path(plans) / "plans.yaml", values)
         command = [sys.executable, "-m", "gateway", "run", plans]
         with running(command, GATEWAY_CORE, behind.folder / "crowd.out") as process:

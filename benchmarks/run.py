@@ -4,6 +4,7 @@ Each gateway has one core; wrk with 64 keep-alive connections, the service behin
 interleaved, because machines vary by the minute: compare neighbours, quote ratios. What is not installed is skipped,
 with what would install it. Parts:
 
+  budget        CPU time of the whole job, to that of each rival beside it
   levels        CPU time, rate and times at five levels of work: plain, mutual TLS, JWT, local limit, shared limit
   applications  1, 16 and 1,000 of them taking turns
   bodies        1 MiB down and up
@@ -36,7 +37,7 @@ from rig.options import Options, say
 from rig.rounds import Stage, UnmeasuredError, stage
 from rig.tables import machine, put
 
-PARTS = ("levels", "applications", "bodies", "latency", "idle", "start")
+PARTS = ("budget", "levels", "applications", "bodies", "latency", "idle", "start")
 NEEDED = {"wrk": "wrk", "nginx": "nginx", "redis-server": "redis-server", "taskset": "util-linux"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Down, DownMode, Limit, Over, Period
+from gateway.model import Down, DownMode, Limit, Outcome, Over, Period, Verdict
 
 
 def limit(value: int, share: Fraction, gateways: int = 1, over: Over = Over.REJECT) -> Limit:
@@ -38,3 +38,15 @@ def test_store_and_gateways_together_never_have_more_than_the_limit(value: int, 
     assert (
         (value - divided.leased) * 1000 <= value * permille < (value - divided.leased + 1) * 1000
     )  # not by a rounding
+
+
+def test_an_outcome_is_a_value() -> None:
+    refused = Outcome(Verdict.REFUSED, remaining=3, retry_after=7)
+    assert refused == Outcome(Verdict.REFUSED, None, 3, None, 7) != Outcome(Verdict.REFUSED)
+    assert len({refused, Outcome(Verdict.REFUSED, remaining=3, retry_after=7)}) == 1
+    other = refused.replace(remaining=0, crowded=True)
+    assert other == Outcome(Verdict.REFUSED, remaining=0, retry_after=7, crowded=True)
+    assert refused.remaining == 3
+    assert repr(other).startswith("Outcome(verdict=<Verdict.REFUSED: 'refused'>, limit=None, remaining=0, ")
+    with pytest.raises(TypeError):
+        refused.replace(remains=1)

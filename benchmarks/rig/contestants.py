@@ -27,6 +27,7 @@ LUA = {
     "/usr/lib/*/lua/5.1/cjson.so": "apt-get install lua-cjson",
     "/usr/share/lua/5.1/nginx/redis.lua": "apt-get install lua-nginx-redis",
 }
+CURRENT = {"/usr/local/share/lua/5.1/resty/redis.lua": "luarocks install lua-resty-redis"}
 HERE = Path(sys.executable).parent  # programs that came as wheels
 CHECKS = ("jwt", "local", "shared")  # levels at which nobody passes without a token
 
@@ -119,6 +120,11 @@ def _nginx_lua(folder: Path, values: Values, level: str) -> list[str]:
     return _nginx_with_lua(folder, values, level, access, "access_log off;")
 
 
+def _nginx_lua_current(folder: Path, values: Values, level: str) -> list[str]:
+    access = 'access_by_lua_block { require("gate").shared() }'
+    return _nginx_with_lua(folder, values, level, access, "access_log off;", redis="resty.redis")
+
+
 def _nginx_lua_leased(folder: Path, values: Values, level: str) -> list[str]:
     access = 'access_by_lua_block { require("gate").leased() }'
     return _nginx_with_lua(folder, values, level, access, "access_log off;")
@@ -129,7 +135,9 @@ def _nginx_lua_full(folder: Path, values: Values, level: str) -> list[str]:
     return _nginx_with_lua(folder, values, level, FULL, log)
 
 
-def _nginx_with_lua(folder: Path, values: Values, level: str, access: str, log: str) -> list[str]:
+def _nginx_with_lua(
+    folder: Path, values: Values, level: str, access: str, log: str, redis: str = "nginx.redis"
+) -> list[str]:
     (folder / "gate.lua").write_bytes((Path(__file__).parent / "conf" / "gate.lua").read_bytes())
     key = (folder / "token.pub").read_text()
     return _nginx_command(
@@ -139,7 +147,7 @@ def _nginx_with_lua(folder: Path, values: Values, level: str, access: str, log: 
         modules=f"load_module {MODULES}/ndk_http_module.so; load_module {MODULES}/ngx_http_lua_module.so;",
         prepare=f'lua_package_path "{folder}/?.lua;;"; lua_shared_dict counters 4m; init_by_lua_block {{ '
         f'require("gate").init{{ key = [[{key}]], issuer = "{values["issuer"]}", port = {values["redis_port"]}, '
-        f"limit = {LIMIT} }} }}",
+        f'limit = {LIMIT}, redis = "{redis}" }} }}',
         access=access,
         log=log,
     )
@@ -204,6 +212,13 @@ CONTESTANTS = (
     *(Contestant("nginx", level, "no token", NGINX, _nginx) for level in ("plain", "mtls")),
     *(Contestant(BASE, level, "token cached", {**NGINX, **LUA}, _nginx_lua) for level in ("jwt", "local")),
     Contestant(BASE, "shared", "token cached, one call of Redis a request", {**NGINX, **LUA}, _nginx_lua),
+    Contestant(
+        "nginx+lua, current",
+        "shared",
+        "the same with the current lua-resty-redis, as APISIX and Kong have it, in place of Debian's old one",
+        {**NGINX, **LUA, **CURRENT},
+        _nginx_lua_current,
+    ),
     Contestant(
         "nginx+lua, leased", "shared", "given a lease of 100 units at a time", {**NGINX, **LUA}, _nginx_lua_leased
     ),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rig.contestants import CONTESTANTS, Contestant, at
+
+T = TypeVar("T")
 
 
 class Options(NamedTuple):
@@ -18,7 +20,7 @@ class Options(NamedTuple):
     def those(self, *wanted: tuple[str, str]) -> Iterator[Contestant]:
         """Contestants, all or by name and level, that were asked for and are installed."""
         for one in [at(*which) for which in wanted] if wanted else CONTESTANTS:
-            if self.names and one.name not in self.names:
+            if self.names and one.name.partition(",")[0] not in self.names:
                 continue
             missing = one.missing()
             if missing:
@@ -31,7 +33,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def rounds(options: Options, cases: Sequence[object]) -> Iterator[object]:
+def rounds(options: Options, cases: Sequence[T]) -> Iterator[T]:
     """Every case once in each round."""
     for _ in range(options.runs):
         yield from cases

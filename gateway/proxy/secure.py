@@ -111,12 +111,14 @@ class SecureTransport(Wire):
         parts = []
         last = False
         try:
-            while self._reading and (room := received.pending or tls.pending()):
+            room = received.pending or tls.pending()
+            while room and self._reading:
                 data = tls.read(min(room, RECORD))  # a record has room in as many bytes as it has encrypted
                 if not data:
                     last = True
                     break
                 parts.append(data)
+                room = received.pending or (len(data) == room and tls.pending())
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:  # a record that is not the peer's, or an alert

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from time import CLOCK_BOOTTIME, clock_gettime
 
 
 def boottime() -> float:
     """Seconds since boot; goes on while the machine sleeps, and nobody sets it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return clock_gettime(CLOCK_BOOTTIME)
 
 
 class StoreClock:

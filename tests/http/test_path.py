@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import BadRequest
+from gateway.http import path
 from gateway.http.path import normalise
 
 
@@ -155,6 +156,18 @@ def ours(path: bytes, drop: bool) -> list[bytes]:
     """The segments that the gateway matched, each for itself."""
     segments = [unquote_to_bytes(segment) for segment in path.split(b"/")[1:]]
     return [segment.partition(b";")[0] for segment in segments] if drop else segments
+
+
+def test_what_is_remembered_is_bounded_and_what_is_refused_is_not_among_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "KNOWN", 4)
+    path._known.clear()
+    for n in range(100):
+        assert normalise(b"/a/%d?q" % n) == normalise(b"/a/%d?q" % n) == (b"/a/%d" % n, b"q")
+        with pytest.raises(BadRequest):
+            normalise(b"/%%2e%%2f/%d" % n)
+        normalise(b"/" + b"a" * path.LONGEST_KNOWN)
+    assert len(path._known) <= 4
+    assert all(len(target) <= path.LONGEST_KNOWN and b"%" not in target for target in path._known)
 
 
 @given(targets, st.integers(1, 3), st.booleans())

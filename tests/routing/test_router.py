@@ -260,6 +260,19 @@ def test_usage_is_that_of_trying_every_rule(
     assert usage == expected
 
 
+def test_what_is_remembered_is_of_that_request_alone(service: MakeService, ask: Ask) -> None:
+    """Twice each: found, and remembered."""
+    rules = ("GET /a", "POST /a", "GET /a?kind={kind}", "GET /b")
+    router = compile_router([service(*rules, name="any"), service("GET /a", name="named", hosts=("x.example",))])
+    for _ in range(2):
+        assert ask(router, "GET /a").template == "/a"
+        assert ask(router, "GET /a?kind=1").template == "/a, /a?kind={kind}"
+        assert ask(router, "GET /b").template == "/b"
+        assert ask(router, "GET /a", "x.example").service.name == "named"
+        with refused("no_rule"):
+            ask(router, "POST /b")
+
+
 # --- floods ----------------------------------------------------------------------------------
 
 

@@ -1,16 +1,16 @@
 -- What gateways on nginx and Lua do for each request: the token verified once and cached until it expires (as
 -- lua-resty-openidc has it), then one call of Redis to count.
-local cjson, digest, pkey, redis = require "cjson.safe", require "openssl.digest", require "openssl.pkey", require "nginx.redis"
+local cjson, digest, pkey = require "cjson.safe", require "openssl.digest", require "openssl.pkey"
 
 local COUNT = [[
 local count = redis.call('INCRBY', KEYS[1], ARGV[1])
 if count == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return count]]
 local CACHED = 10000
-local M, cache, cached, script = {}, {}, 0, nil
+local M, cache, cached, script, redis = {}, {}, 0, nil, nil
 
-function M.init(settings) -- {key = PEM, issuer =, port = of Redis, limit = per minute}
-  M.settings, M.key = settings, pkey.new(settings.key)
+function M.init(settings) -- {key = PEM, issuer =, port = of Redis, limit = per minute, redis = the client's module}
+  M.settings, M.key, redis = settings, pkey.new(settings.key), require(settings.redis)
 end
 
 local function decode(part)
