@@ -2,7 +2,7 @@
 
 One worker of the gateway, or more on one core, serves a good client's requests at a fixed rate: alone, then beside each
 kind of rogue (see rig/rogues.py) and beside all of them. Shown are the good client's times and what the gateway's
-processes hold; at the end the rogues are gone, and so should be what they took. Exit code 1 where a good request failed.
+processes hold; at the end the rogues are gone, and so should be what they took. Exit code 1 where a good one failed.
 """
 
 from __future__ import annotations
