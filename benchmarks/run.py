@@ -71,6 +71,8 @@ def _measured(part: str, behind: Stage, options: Options, page: Path | None) -> 
             print(f"\n{table.text()}", flush=True)
             if page:
                 put(page, table.name, table.markdown())
+            if page and table.plot:
+                (page.parent / "images" / f"{table.name}.svg").write_text(table.plot)
     except UnmeasuredError as problem:
         say(f"{part} is not measured: {problem}")
         return False
@@ -93,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--secs", type=int, help="seconds of load for each in a round (4)")
     parser.add_argument("--only", default="", metavar="A,B", help="of plangate,nginx,nginx+lua,HAProxy,Envoy,Traefik")
     parser.add_argument(
-        "--write", type=Path, metavar="PAGE", help="put the tables into their places in docs/benchmarks.md"
+        "--write", type=Path, metavar="PAGE", help="put tables and plots into their places in docs/benchmarks.md"
     )
     return parser.parse_args()
 

@@ -27,12 +27,13 @@ PROGRAMS = {
 
 
 class Table(NamedTuple):
-    """`name` marks its place in the page."""
+    """`name` marks its place in the page; `plot` is the same as an SVG, beside the page as images/NAME.svg."""
 
     name: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    plot: str = ""
 
     def markdown(self) -> str:
         lines = [f"| {' | '.join(row)} |" for row in (self.head, ["---"] * len(self.head), *self.rows)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rig import openloop
+from rig.bars import bars
 from rig.contestants import BASE
 from rig.options import Options, rounds, say
 from rig.processes import REST_CORE, cpu, start
@@ -53,7 +54,13 @@ def measure(stage: Stage, options: Options) -> Iterator[Table]:
         ]
         for name in names
     ]
-    yield Table("latency", head, rows)
+    groups = {
+        f"p99 at {rate:,} requests a second, ms": {
+            name: found[name, rate]["p99"] for name in names if (name, rate) in found
+        }
+        for rate in rates
+    }
+    yield Table("latency", head, rows, plot=bars(groups, "plangate", 2))
 
 
 def _times(row: Row | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rig.bars import bars
 from rig.contestants import BASE, LEVELS
 from rig.options import Options, rounds, say
 from rig.rounds import Row, Stage, loaded, serving
@@ -38,7 +39,12 @@ def _costs(found: dict[tuple[str, str], Row]) -> Table:
         return number(row["us"] / base, 2) if row and base else ""
 
     rows = [[name, *(cell(name, level) for level in LEVELS), ratio(name)] for name in names]
-    return Table("levels", ["CPU µs a request", *LEVELS, f"shared, to {BASE}"], rows)
+    groups = {
+        f"CPU µs a request, {level}": {name: found[name, level]["us"] for name in names if (name, level) in found}
+        for level in LEVELS
+    }
+    plot = bars({heading: group for heading, group in groups.items() if group}, "plangate")
+    return Table("levels", ["CPU µs a request", *LEVELS, f"shared, to {BASE}"], rows, plot=plot)
 
 
 def _details(found: dict[tuple[str, str], Row], does: dict[tuple[str, str], str]) -> Table:
