@@ -95,8 +95,7 @@ class Desk:
         answers = self._decide(scope)
         waiting, scope.waiting = scope.waiting, []
         call = None
-        page = self._leases.page
-        if waiting or scope.refill or any(counter.idle or counter.owes(page) for counter in scope.cells):
+        if waiting or scope.refill or any(counter.idle or counter.owes(self._leases.page) for counter in scope.cells):
             call = self._packed(scope, waiting)
         self._answer_all(answers)
         return call

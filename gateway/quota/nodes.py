@@ -93,6 +93,8 @@ class Nodes:
         while lane.scopes and len(calls) < most:
             scope = next(iter(lane.scopes))
             del lane.scopes[scope]
+            if scope.call is not None:
+                continue  # making it has made the scope ready again: its books are kept by one at a time
             if self.of(scope.tag) is not node:
                 self.make_ready(scope)
             elif (made := call(scope)) is not None:

@@ -93,6 +93,27 @@ async def test_a_request_that_waits_gets_what_comes_back(brief: World) -> None:
     assert (await second).verdict is Verdict.GRANTED
 
 
+async def test_what_comes_back_as_a_call_is_made_is_reported_once(brief: World) -> None:
+    """It lets in who waits, after which so little is in hand that more is asked for: by that call, not by a second."""
+    if isinstance(ledger := await brief.gateway(), MemoryLedger):
+        return  # it makes none
+    thousand = limit(1000, metric="tokens")
+    first = await spend(ledger, reserve(thousand, 100))
+    ((meter, _),) = ledger.claim("mobile", (reserve(thousand, 60),)).firm
+    meter.counter.low = 50
+    second = asyncio.ensure_future(spend(ledger, reserve(thousand, 60)))
+    await asyncio.sleep(0)  # it waits for the store, which has yet to be called
+    assert meter.counter.scope.waiting
+    end(first, {"tokens": 20})
+    end(await second, {"tokens": 10})
+    await until(lambda: is_settled(ledger))
+    assert await used(ledger, thousand) == 30
+
+
+async def is_settled(ledger: StoreLedger) -> bool:
+    return not ledger.owes
+
+
 async def test_alerts_hear_of_what_was_used(brief: World) -> None:
     ledger = await brief.gateway()
     first, second = await spend(ledger, reserve(TEN, 5)), await spend(ledger, reserve(TEN, 5))
