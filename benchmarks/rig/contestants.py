@@ -27,7 +27,7 @@ LUA = {
     "/usr/lib/*/lua/5.1/cjson.so": "apt-get install lua-cjson",
     "/usr/share/lua/5.1/nginx/redis.lua": "apt-get install lua-nginx-redis",
 }
-CURRENT = {"/usr/local/share/lua/5.1/resty/redis.lua": "luarocks install lua-resty-redis"}
+CURRENT = {"/usr/local/share/lua/5.1/resty/redis.lua": "lua-resty-redis of github.com/openresty there"}
 HERE = Path(sys.executable).parent  # programs that came as wheels
 CHECKS = ("jwt", "local", "shared")  # levels at which nobody passes without a token
 
@@ -215,7 +215,7 @@ CONTESTANTS = (
     Contestant(
         "nginx+lua, current",
         "shared",
-        "the same with the current lua-resty-redis, as APISIX and Kong have it, in place of Debian's old one",
+        "the same with the current lua-resty-redis in place of Debian's",
         {**NGINX, **LUA, **CURRENT},
         _nginx_lua_current,
     ),
