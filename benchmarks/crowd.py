@@ -44,7 +44,7 @@ def main() -> int:
     }
     crowds["all of them"] = [rogue for some in crowds.values() for rogue in some]
     failed = 0
-    if (files := raise_files(4 * options.count)) < 3 * options.count:
+    if (files := raise_files(4 * options.count)) * options.workers < 3 * options.count:
         print(f"{files} files may be open: too few for {options.count} clients; see ulimit -n", file=sys.stderr)
     prefer(os.getpid())
     with stage() as behind, _gateway(behind, options.workers) as (process, port):

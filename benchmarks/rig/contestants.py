@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,14 +116,9 @@ FULL = """access_by_lua_block { require("gate").access_full() } header_filter_by
   log_by_lua_block { require("gate").measure() }"""
 
 
-def _nginx_lua(folder: Path, values: Values, level: str) -> list[str]:
+def _nginx_lua(folder: Path, values: Values, level: str, redis: str = "nginx.redis") -> list[str]:
     access = f'access_by_lua_block {{ require("gate")["{level}"]() }}'
-    return _nginx_with_lua(folder, values, level, access, "access_log off;")
-
-
-def _nginx_lua_current(folder: Path, values: Values, level: str) -> list[str]:
-    access = 'access_by_lua_block { require("gate").shared() }'
-    return _nginx_with_lua(folder, values, level, access, "access_log off;", redis="resty.redis")
+    return _nginx_with_lua(folder, values, level, access, "access_log off;", redis)
 
 
 def _nginx_lua_leased(folder: Path, values: Values, level: str) -> list[str]:
@@ -217,7 +213,7 @@ CONTESTANTS = (
         "shared",
         "the same with the current lua-resty-redis in place of Debian's",
         {**NGINX, **LUA, **CURRENT},
-        _nginx_lua_current,
+        partial(_nginx_lua, redis="resty.redis"),
     ),
     Contestant(
         "nginx+lua, leased", "shared", "given a lease of 100 units at a time", {**NGINX, **LUA}, _nginx_lua_leased

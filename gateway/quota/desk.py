@@ -94,9 +94,9 @@ class Desk:
         """Everything that waits in a scope as one call; None if it can be decided without."""
         answers = self._decide(scope)
         waiting, scope.waiting = scope.waiting, []
-        call = None
-        if waiting or scope.refill or any(counter.idle or counter.owes(self._leases.page) for counter in scope.cells):
-            call = self._packed(scope, waiting)
+        page = self._leases.page
+        due = waiting or scope.refill or any(counter.idle or counter.owes(page) for counter in scope.cells)
+        call = self._packed(scope, waiting) if due else None
         self._answer_all(answers)
         return call
 
