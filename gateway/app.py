@@ -94,7 +94,7 @@ class Worker:
                 await self._server.listen(socket.socket(fileno=fd), listener)
             gc.freeze()  # what lives from the start is not looked at again
             gc.enable()
-            gc.set_threshold(20_000, 10, 10)  # only refused requests leave cycles behind; looking for some costs time
+            gc.set_threshold(20_000, 10, 10)  # requests leave it nothing; looking costs time
             self._channel.send("ready")
             listening = asyncio.create_task(self._listen())
             await self._stop.wait()

@@ -209,3 +209,9 @@ class GatewayTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
     title = "Gateway timeout"
+
+
+def forget_way(error: Exception) -> None:
+    """For where an error of a request ends: the frames that it came through hold the request, or the error itself, and
+    such a cycle would wait for the garbage collector."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None

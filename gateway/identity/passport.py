@@ -15,7 +15,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
-from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized
+from gateway.errors import BadRequest, Forbidden, GatewayError, Unauthorized, forget_way
 from gateway.identity.api_keys import ApiKeys
 from gateway.identity.app_ids import AppIds, AppIdVerifier
 from gateway.identity.cache import TokenCache
@@ -203,6 +203,7 @@ class Passport:
         return heard
 
     def _refusal(self, desk: Desk, ask: Ask, error: Invalid) -> GatewayError:
+        forget_way(error)
         self._floods.refused(ask.peer, error.code)
         self._reporter.refused(desk.service, error.code, error.detail, error.hint)
         if error.code == "credentials_ambiguous":

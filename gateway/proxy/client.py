@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError, Unavailable, forget_way
 from gateway.gate import Admission
 from gateway.http import answers
 from gateway.http.refusals import refusal_for, status_of
@@ -203,6 +203,7 @@ class ClientConnection(Arrival):
 
     def refuse(self, exchange: Exchange, error: GatewayError) -> None:
         """Answers instead of the service."""
+        forget_way(error)
         if exchange is not self.current or self.transport is None:
             return
         exchange.backlog.clear()

@@ -64,6 +64,10 @@ class TimedReader(Rereader):
     def abort(self, exchange: Exchange, reason: str) -> None:
         """Cuts an answer that cannot be completed."""
 
+    def release(self) -> None:
+        super().release()
+        self._receiving = self._sending = None  # they hold what holds this
+
     def sweep(self, now: float) -> None:
         """Ends what takes too long; `now` is monotonic."""
         transport = self.transport

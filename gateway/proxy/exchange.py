@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from gateway.errors import ContentTooLarge, GatewayError
+from gateway.errors import ContentTooLarge, GatewayError, forget_way
 from gateway.gate import Admission, Turn
 from gateway.http import head
 from gateway.http.cookies import split
@@ -290,3 +290,5 @@ class Exchange(Recorded):
             self.client.decided(self, result)
         elif isinstance(result, Admission):
             settle_admission(self, result)
+        else:
+            forget_way(result)

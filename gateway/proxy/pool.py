@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import NamedTuple, cast
 
-from gateway.errors import BadGateway, GatewayError, GatewayTimeout
+from gateway.errors import BadGateway, GatewayError, GatewayTimeout, forget_way
 from gateway.http.head import IDEMPOTENT
 from gateway.model import Target, Upstream
 from gateway.proxy.exchange import Exchange
@@ -123,6 +124,7 @@ class Pool:
         except Exception as cause:  # whatever a resolver, TLS or the loop raises: the request must be answered
             error = BadGateway("the upstream cannot be reached")
             log.warning("%s: %s: %s", self.upstream.name, endpoint.name, cause)
+            forget_way(cause)  # a loop's frames may hold it
         else:
             endpoint.opening -= 1
             self._opened(connection)
@@ -153,11 +155,8 @@ class Pool:
 
     async def _open(self, endpoint: Endpoint) -> UpstreamConnection:
         target = endpoint.target
-        generation = self.generation  # of the context that is used, though files may change meanwhile
-
-        def make() -> UpstreamConnection:
-            return UpstreamConnection(self, endpoint, generation)
-
+        # of the generation of the context that is used, though files may change meanwhile
+        make = partial(UpstreamConnection, self, endpoint, self.generation)
         async with asyncio.timeout(self.timeouts.connect):
             if self._tls is None or not target.tls:
                 plain, made = await self._loop.create_connection(lambda: protocol(make()), target.host, target.port)

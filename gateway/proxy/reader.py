@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong
+from gateway.errors import BadRequest, FieldsTooLarge, GatewayError, TargetTooLong, forget_way
 from gateway.http.fields import REQUEST_KINDS, WHITESPACE, Kind, Kinds
 from gateway.http.parser import RequestParser, fault_of
 from gateway.proxy.exchange import Exchange
@@ -168,6 +168,7 @@ class RequestReader(Wire, ABC):
         else:
             if exchange not in self.queue:
                 self.queue.append(exchange)
+            forget_way(error)
             exchange.error = error
             self.advance()
 
