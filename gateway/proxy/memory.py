@@ -1,4 +1,5 @@
-"""How near the memory in use is to what may be used: of the container (cgroup v2 or v1), or of the worker alone."""
+"""How near the memory in use is to what may be used, of the container (cgroup v2 or v1) or of the worker alone; and
+what is given back."""
 
 from __future__ import annotations
 
@@ -17,6 +18,8 @@ log = logging.getLogger("gateway.memory")
 
 RELAX = 0.95  # of the mark: below it requests are taken again
 RELIEF = 10.0  # seconds between attempts to give memory back to the system
+MANY = 200  # clients that may have needed so much memory that it is worth giving back
+REST = 60.0  # seconds between such times
 NO_LIMIT = 1 << 60  # cgroup v1 says about 2^63 where there is none
 
 
@@ -102,9 +105,32 @@ def _limited(mount: Path, name: str, limit: str, usage: str, cache: str) -> Iter
             yield Group(int(text), folder / usage, folder / "memory.stat", cache)
 
 
+class Relief:
+    """Gives memory back to the system once most of many clients have gone. Call `look` about once a second."""
+
+    def __init__(
+        self, give_back: Callable[[], None] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._give_back = trim if give_back is None else give_back
+        self._clock = clock
+        self._given = float("-inf")
+        self._most = 0  # clients at one time, since then
+
+    def look(self, clients: int) -> None:
+        self._most = max(self._most, clients)
+        if self._most >= MANY and clients * 2 < self._most and self._clock() - self._given >= REST:
+            self._given, self._most = self._clock(), clients
+            self._give_back()
+
+
 def relieve() -> None:
-    """Collect what is unreachable, and give free pages back: the C library keeps them (glibc only)."""
+    """Collect what is unreachable, and give free pages back."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Give free pages back, which the C library keeps (glibc only): some 10 ms for 100 MB."""
+    release = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if release is not None:
+        release(0)

@@ -20,6 +20,7 @@ from gateway.proxy.crowd import Crowd
 from gateway.proxy.exchange import Exchange
 from gateway.proxy.greeting import Greeting
 from gateway.proxy.kernel import bound_sending
+from gateway.proxy.memory import Relief
 from gateway.proxy.pages import NO_PAGES, Pages
 from gateway.proxy.pool import Pool
 from gateway.proxy.repeats import Repeats
@@ -27,7 +28,9 @@ from gateway.proxy.terms import PLAIN, Terms
 from gateway.proxy.wire import protocol
 
 SWEEP = 0.25  # seconds between looks at the clocks
-AT_ONCE = 200  # connections that are looked at in one go
+AT_ONCE = 100  # connections that are looked at in one go
+GO = 0.0001  # seconds after which it ends early: to cut some takes as long as to look at many
+BETWEEN = 0.001  # seconds from such a go to the next
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
 TICK = 0.02  # seconds between looks at what is still in flight
 NONE_BEFORE: Mapping[Way, Backend] = MappingProxyType({})
@@ -56,6 +59,7 @@ class Server:
         self.limits = limits or ClientLimits()
         self._memory_is_high: Callable[[], bool] = bool
         self.shedding = False  # requests are refused for want of memory
+        self._relief = Relief()
         self.crowd = Crowd()
         self.repeats = Repeats()
         self._terms: Sequence[Terms] = (PLAIN,)  # of the listeners
@@ -130,15 +134,19 @@ class Server:
         """Some of the connections at a time: a look at ten thousand in one go would hold traffic up for 20 ms."""
         if not self._due and not self._pools_due:
             self._begin_round()
-        connections, pools = self._due[-AT_ONCE:], self._pools_due[-AT_ONCE:]
-        del self._due[-AT_ONCE:], self._pools_due[-AT_ONCE:]
         now = time.monotonic()
-        for connection in connections:
-            connection.sweep(now)
+        pause = self._pause
+        for _ in range(min(AT_ONCE, len(self._due))):
+            self._due.pop().sweep(now)
+            if time.monotonic() - now > GO:
+                pause = BETWEEN
+                break
+        pools = self._pools_due[-AT_ONCE:]
+        del self._pools_due[-AT_ONCE:]
         for pool in pools:
             pool.sweep(now)
             pool.reload_certificates()
-        self._sweeping = asyncio.get_running_loop().call_later(self._pause, self._sweep)
+        self._sweeping = asyncio.get_running_loop().call_later(pause, self._sweep)
 
     def _begin_round(self) -> None:
         """One takes SWEEP, whatever there is to look at; every fourth looks at more than clients."""
@@ -146,6 +154,7 @@ class Server:
         self._sweeps += 1
         if self._sweeps % 4 == 0:
             self.shedding = self._memory_is_high()
+            self._relief.look(len(self.connections))
             self._pools_due = list(set(self.pools.values()))
             for terms in self._terms:
                 terms.reload_certificates()

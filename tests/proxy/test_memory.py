@@ -2,13 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from resource import getpagesize
 
 import pytest
 from rigs.proxy import answering, proxy_before
 
 from gateway.model import ClientLimits, ClientTimeouts, Memory
 from gateway.proxy import memory as module
-from gateway.proxy.memory import MemoryWatch
+from gateway.proxy.memory import MemoryWatch, Relief
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -143,3 +144,34 @@ async def test_requests_are_refused_while_memory_is_high_and_their_connections_e
 def test_giving_back_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     module.relieve()
+
+
+def test_memory_is_given_back_when_most_of_many_clients_have_gone() -> None:
+    now, given = [100.0], []
+    relief = Relief(lambda: given.append(now[0]), lambda: now[0])
+    for clients in (150, 0, 1000, 501):  # never so many, or still half of them
+        relief.look(clients)
+    assert given == []
+    relief.look(499)
+    relief.look(0)  # the rest does not matter
+    assert given == [100.0]
+
+
+def test_memory_is_given_back_once_a_minute_at_most() -> None:
+    now, given = [100.0], []
+    relief = Relief(lambda: given.append(now[0]), lambda: now[0])
+    for now[0] in range(100, 200):
+        relief.look(1000 if now[0] % 2 else 0)
+    assert given == [102, 162]
+
+
+def test_free_pages_go_back_to_the_system() -> None:
+    blocks = [bytes(64 * 1024) for _ in range(1000)]
+    del blocks[:-1]  # the last one is above them: the C library keeps what is below
+    before = resident()
+    module.trim()
+    assert resident() < before - 30 * MIB
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * getpagesize()
