@@ -19,7 +19,6 @@ log = logging.getLogger("gateway.memory")
 RELAX = 0.95  # of the mark: below it requests are taken again
 RELIEF = 10.0  # seconds between attempts to give memory back to the system
 MANY = 200  # clients that may have needed so much memory that it is worth giving back
-REST = 60.0  # seconds between such times
 NO_LIMIT = 1 << 60  # cgroup v1 says about 2^63 where there is none
 
 
@@ -118,7 +117,7 @@ class Relief:
 
     def look(self, clients: int) -> None:
         self._most = max(self._most, clients)
-        if self._most >= MANY and clients * 2 < self._most and self._clock() - self._given >= REST:
+        if self._most >= MANY and clients * 2 < self._most and self._clock() - self._given >= RELIEF:
             self._given, self._most = self._clock(), clients
             self._give_back()
 
