@@ -58,6 +58,15 @@ class SignInNeeded(GatewayError):
             self.status, self.title = 303, "See other"
 
 
+class MethodNotAllowed(GatewayError):
+    """Nothing here is asked with this method; `allow` names those that may be (RFC 9110 15.5.6)."""
+
+    status = 405
+    code = "method_refused"
+    title = "Method not allowed"
+    allow = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+
 class RequestTimeout(GatewayError):
     """The client was too slow in sending its request."""
 
@@ -209,6 +218,14 @@ class GatewayTimeout(GatewayError):
     status = 504
     code = "upstream_timeout"
     title = "Gateway timeout"
+
+
+class VersionNotSupported(GatewayError):
+    """Another HTTP than 1.1 and 1.0 (RFC 9110 15.6.6)."""
+
+    status = 505
+    code = "version_not_supported"
+    title = "HTTP version not supported"
 
 
 def forget_way(error: Exception) -> None:

@@ -64,7 +64,7 @@ def explain(
 async def _explained(
     config: Config, token: str, request: str | None, of: tuple[str, list[str], str, Path | None]
 ) -> list[Step]:
-    from gateway.errors import BadRequest
+    from gateway.errors import GatewayError
     from gateway.explain.place import explaining
     from gateway.explain.step import refused
 
@@ -72,7 +72,7 @@ async def _explained(
     if request is not None:
         try:
             ask = _ask(request, *of)
-        except BadRequest as error:
+        except GatewayError as error:
             return [refused("request", error)]
     async with explaining(config) as (explainer, notes):
         steps = explainer.token(token.encode()) if ask is None else explainer.request(ask)
@@ -80,7 +80,7 @@ async def _explained(
 
 
 def _ask(request: str, host: str, fields: list[str], address: str, certificate: Path | None) -> Ask:
-    """Raises a usage error, and BadRequest."""
+    """Raises a usage error, and what refuses the request's head."""
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 

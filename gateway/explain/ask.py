@@ -37,8 +37,8 @@ class Ask:
 
 
 def read(request: str, host: str, headers: Sequence[str], peer: str, certificate: bytes | None = None) -> Ask:
-    """From `GET /path?query` and `Name: value` each. Raises ValueError for what is none of these, and BadRequest for
-    what no listener would take."""
+    """From `GET /path?query` and `Name: value` each. Raises ValueError for what is none of these, and
+    GatewayError for what no listener would take."""
     found = _line(request.encode())
     if found is None:
         raise ValueError(f"'{request}' is not a method and a path, as GET /orders")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, HttpsRequired, OverLimit, SignInNeeded, Unauthorized
+from gateway.errors import GatewayError, HttpsRequired, MethodNotAllowed, OverLimit, SignInNeeded, Unauthorized
 from gateway.http.ratelimit import limit_fields
 from gateway.http.refusals import rendered, status_of
 from gateway.model import Kind, Refusal
@@ -92,7 +92,7 @@ def document(error: GatewayError, request_id: str) -> dict[str, object]:
 
 def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
     """WWW-Authenticate where other credentials may help (not beside another `status`), Retry-After where waiting may;
-    RateLimit for a limit, Location for a redirect."""
+    RateLimit for a limit, Location for a redirect, Allow for a method."""
     if error.challenges and status != error.status:
         return []
     if error.challenges:
@@ -101,6 +101,8 @@ def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
         return told + [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, HttpsRequired | SignInNeeded):
         return [b"location: %b\r\n" % error.location.encode("ascii")]
+    if isinstance(error, MethodNotAllowed):
+        return [b"allow: %b\r\n" % ", ".join(error.allow).encode()]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after
         retry = [] if after is None else [b"retry-after: %d\r\n" % after]

@@ -23,6 +23,7 @@ EARLY = frozenset(
         "token_mixed_up",
         "token_used",
         "too_many_connections",
+        "version_not_supported",
     )
 )
 CODES = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gateway.errors import BadRequest, ExpectationFailed
+from gateway.errors import BadRequest, ExpectationFailed, MethodNotAllowed, VersionNotSupported
 from gateway.http.host import parse_host
 from gateway.http.path import normalise
 
@@ -29,13 +29,16 @@ class Address(NamedTuple):
 
 
 def address(method: bytes, target: bytes, hosts: list[bytes], version: str) -> Address:
-    """Reads target and Host together; raises BadRequest where they are malformed, missing or disagree."""
+    """Reads target and Host together; raises what refuses version or method, and BadRequest where target and Host are
+    malformed, missing or disagree."""
     if version not in ("1.1", "1.0"):
-        raise BadRequest("the HTTP version is not 1.0 or 1.1")
+        raise VersionNotSupported("the HTTP version is not 1.0 or 1.1")
     if method in REFUSED_METHODS:
-        raise BadRequest("this method is not served", code="method_refused")
+        raise MethodNotAllowed("this method is not served")
     if len(hosts) != 1 and (hosts or version == "1.1"):
         raise BadRequest("exactly one Host field is needed")
+    if hosts and not hosts[0]:  # no http URI has an empty host (RFC 9110 4.2.1)
+        raise BadRequest("the Host field is empty")
     host = hosts[0] if hosts else b""
     if not target.startswith(b"/"):
         host, target = absolute(target, hosts)

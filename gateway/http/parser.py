@@ -14,20 +14,23 @@ from typing import Any
 
 import httptools
 
-from gateway.errors import BadRequest, GatewayError
+from gateway.errors import BadRequest, GatewayError, VersionNotSupported
 
 log = logging.getLogger("gateway.client")
 
+INVALID = "the request is not valid HTTP/1.1"
 END = b"\r\n\r\n"  # ends every head, and every chunked body: its last chunk or trailer, then an empty line
 
 _line = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]\r\n").match  # RFC 9112 3
+_other = re.compile(rb"[!-~]+ [!-~]+ HTTP/[0-9]\.[0-9]\r\n").match
+_other_begun = re.compile(rb"[!-~]+ [!-~]+ HTTP/(?:[0-9](?:\.(?:[0-9]\r?)?)?)?").fullmatch
 _unfinished = re.compile(rb"[^\r\n]*\r?").fullmatch
 
 
 class RequestParser:
     """`callbacks` are httptools'; they call `framed` when a head is complete, `completed` when a message seems so."""
 
-    __slots__ = ("_callbacks", "_chunked", "_in_head", "_left", "_line", "_llhttp", "_tail", "_upgraded")
+    __slots__ = ("_callbacks", "_chunked", "_in_head", "_invalid", "_left", "_line", "_llhttp", "_tail", "_upgraded")
 
     def __init__(self, callbacks: Any) -> None:
         self._callbacks = callbacks
@@ -41,6 +44,7 @@ class RequestParser:
     def _next(self) -> None:
         """What comes is a request's start."""
         self._in_head = True
+        self._invalid = False  # llhttp has seen enough of the line, which is yet to be judged
         self._line: bytes | None = b""  # of the request line, until it is judged
         self._tail = b""  # the last bytes before a piece: an end may straddle two reads
         self._left: int | None = None  # bytes of the body that are yet to come, where that is known
@@ -57,11 +61,19 @@ class RequestParser:
             piece = data[start:end]
         if self._line is not None:
             self._judge(piece)
+        if self._invalid:
+            if self._line is None:  # the version was sound, the method was not
+                raise BadRequest(INVALID)
+            return end
         try:
             self._llhttp.feed_data(piece)
         except httptools.HttpParserUpgrade:  # no protocol is switched (RFC 9110 7.8)
             if not self._in_head:
                 self._resume()
+        except httptools.HttpParserError:
+            if self._line is None or not _other_begun(self._line):
+                raise
+            self._invalid = True
         return end
 
     def start_line(self) -> tuple[bytes, str, bool]:
@@ -108,7 +120,7 @@ class RequestParser:
         return end
 
     def _judge(self, piece: bytes) -> None:
-        """Raises BadRequest for a line that is not exactly `METHOD target HTTP/1.1` or 1.0, behind empty ones (2.2)."""
+        """Raises what refuses a line that is not exactly `METHOD target HTTP/1.1` or 1.0, behind empty ones (2.2)."""
         assert self._line is not None
         line = self._line + piece
         while line.startswith(b"\r\n"):
@@ -117,6 +129,8 @@ class RequestParser:
             self._line = None
         elif _unfinished(line):
             self._line = line
+        elif _other(line):
+            raise VersionNotSupported("the HTTP version is not 1.0 or 1.1")
         else:
             raise BadRequest("the request line is not exactly a method, a target and version 1.0 or 1.1 of HTTP")
 
@@ -129,4 +143,4 @@ def fault_of(error: httptools.HttpParserError) -> GatewayError:
     if cause is not None and not isinstance(cause, httptools.HttpParserError):
         log.error("a callback failed", exc_info=cause)
         return GatewayError("the request could not be handled")
-    return BadRequest("the request is not valid HTTP/1.1")
+    return BadRequest(INVALID)

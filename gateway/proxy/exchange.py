@@ -133,7 +133,7 @@ class Exchange(Recorded):
     # --- the head, as the parser finished it
 
     def read_head(self, method: bytes, version: str, keep: bool) -> None:
-        """Judges the collected fields; raises BadRequest or ExpectationFailed."""
+        """Judges the collected fields; raises what refuses them."""
         self.method = method
         self.version = version
         self.keep = keep
@@ -142,7 +142,7 @@ class Exchange(Recorded):
         self.read_target()
 
     def read_target(self) -> None:
-        """Judges method, target and Host together; raises BadRequest."""
+        """Judges method, target and Host together; raises what refuses them."""
         hosts = self.hosts
         self.host_field = hosts[0] if hosts else b""
         self.host, self.path, self.query = head.address(self.method, self.target, hosts, self.version)

@@ -32,7 +32,7 @@ from rigs.wire import Client, Recorder, Wire, wire
 EXAMPLES = 350
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 LATER = 3600.0  # seconds: every clock has run out
-STATUSES = {b"200", b"400", b"408", b"413", b"414", b"417", b"431"}
+STATUSES = {b"200", b"400", b"405", b"408", b"413", b"414", b"417", b"431", b"505"}
 PIECES = [
     *(
         b"\r\n",

@@ -105,11 +105,9 @@ REFUSED = {
     "Host with user": b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
     "other authority": b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
     "unknown scheme": b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
-    "CONNECT": b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
-    "TRACE": b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an empty Host": b"GET / HTTP/1.1\r\nHost: \r\n\r\n",
     "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     "fragment": b"GET /#x HTTP/1.1\r\nHost: a\r\n\r\n",
-    "HTTP/2.0": b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
     "HTTP/0.9": b"GET /\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "two lengths": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
@@ -135,6 +133,24 @@ async def test_what_is_malformed_or_ambiguous_is_400_and_the_last_thing_read(nam
     assert b"application/problem+json" in answer
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"smuggled" not in answer
+
+
+@pytest.mark.parametrize(
+    "head", [b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"]
+)
+async def test_methods_that_no_service_is_asked_with_are_405(head: bytes) -> None:
+    async with proxy_before(echo) as proxy:
+        answer = await proxy.talk(head, until_close=True)
+    assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+    assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n" in answer
+    assert b'"code":"method_refused"' in answer
+
+
+async def test_another_version_of_http_is_505() -> None:
+    async with proxy_before(echo) as proxy:
+        answer = await proxy.talk(b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", until_close=True)
+    assert answer.startswith(b"HTTP/1.1 505 HTTP Version Not Supported\r\n")
+    assert b'"code":"version_not_supported"' in answer
 
 
 async def test_a_head_that_is_too_large_is_431() -> None:

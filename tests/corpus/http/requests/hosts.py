@@ -48,9 +48,6 @@ CASES: list[Case] = [
         b"GET / HTTP/1.1\r\naccept: x\r\n\r\n",
         rule=ONE,
     ),
-    accept(
-        "an empty Host", get(host=b"Host:"), ROOT, rule="RFC 9112 3.3: a default may apply: a service without `hosts`"
-    ),
     accept("Host in Connection", get(b"Connection: host"), ROOT, rule="RFC 9110 7.6.1"),
     accept(
         "X-Host, X-Original-Host and the like pass",
@@ -60,6 +57,8 @@ CASES: list[Case] = [
     ),
     refuse("no Host", head(b"GET / HTTP/1.1"), rule=ONE),
     refuse("no Host, but one by CGI's spelling", head(b"GET / HTTP/1.1", b"HO_ST: a"), rule=ONE),
+    refuse("an empty Host", get(host=b"Host:"), rule="RFC 9110 4.2.1: no http URI has an empty host"),
+    refuse("an empty Host in HTTP/1.0", absolute(b"/", b"Host:", version=b"1.0"), rule="RFC 9110 4.2.1"),
     refuse("two Hosts", get(b"Host: b"), rule=ONE),
     refuse("two Hosts that agree", get(b"Host: a"), rule=ONE),
     refuse("two Hosts, one empty", get(b"Host:"), rule=ONE),

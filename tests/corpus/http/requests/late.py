@@ -136,7 +136,6 @@ CASES: list[Case] = [
         refuse(f"version {version!r}", b"GET / " + version + b"\r\nHost: a\r\n\r\n", rule=VERSION)
         for version in (
             b"HTTP/3",
-            b"HTTP/3.0",
             b"HTTP/2",
             b"HTTP/1.1;",
             b"HTTP/1.1\0",
@@ -145,6 +144,7 @@ CASES: list[Case] = [
             b"HTTP/1_1",
         )
     ),
+    refuse("version HTTP/3.0", b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", status=505, rule="RFC 9110 15.6.6"),
     refuse("an em space", "GET\u2003/ HTTP/1.1\r\nHost: a\r\n\r\n".encode(), rule=LINE),
     refuse("a next line (NEL)", b"GET / HTTP/1.1\x85Host: a\r\n\r\n", rule=LINE),
     refuse("a line separator", "GET / HTTP/1.1\u2028Host: a\r\n\r\n".encode(), rule=LINE),

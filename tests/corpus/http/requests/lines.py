@@ -5,6 +5,7 @@ from corpus.http.notation import ROOT, Case, accept, get, head, refuse
 LINE = "RFC 9112 3: method SP request-target SP HTTP-version"
 ENDS = "RFC 9112 2.2: a line ends with CRLF"
 VERSION = "RFC 9112 2.3: HTTP/1.0 or HTTP/1.1, in capitals"
+OTHER = "RFC 9110 15.6.6: another version of HTTP is told so"
 METHOD = "RFC 9110 9.1: methods are case-sensitive tokens; one that is not known is not served"
 HOST = b"Host: a\r\n\r\n"
 
@@ -79,11 +80,15 @@ CASES: list[Case] = [
     refuse("NUL before the method", line(b"\0GET / HTTP/1.1"), rule=LINE),
     refuse("a byte order mark", line(b"\xef\xbb\xbfGET / HTTP/1.1"), rule=LINE),
     refuse("HTTP/0.9", b"GET /\r\n", rule=VERSION),
-    refuse("HTTP/0.9, written out", line(b"GET / HTTP/0.9"), rule=VERSION),
-    refuse("HTTP/1.2", line(b"GET / HTTP/1.2"), rule=VERSION + "; no 1.2 will be"),
-    refuse("HTTP/2.0", line(b"GET / HTTP/2.0"), rule=VERSION),
+    refuse("HTTP/0.9, written out", line(b"GET / HTTP/0.9"), status=505, rule=OTHER),
+    refuse("HTTP/1.2", line(b"GET / HTTP/1.2"), status=505, rule=OTHER + "; no 1.2 will be"),
+    refuse("HTTP/2.0", line(b"GET / HTTP/2.0"), status=505, rule=OTHER),
+    refuse("HTTP/9.9", line(b"GET / HTTP/9.9"), status=505, rule=OTHER),
     refuse(
-        "HTTP/2's preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", rule="RFC 9113 3.4: not spoken here"
+        "HTTP/2's preface",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+        status=505,
+        rule="RFC 9113 3.4: not spoken here",
     ),
     refuse("a preface in disguise", b"PRI / HTTP/1.1\r\n" + HOST, rule="RFC 9113 11.6: PRI is reserved"),
     *(
@@ -141,23 +146,23 @@ CASES: list[Case] = [
             b"GET/",
             b"-",
             b"1",
-            b"CONNECT",
-            b"TRACE",
             b"connect",
             b"TRACK",
             b"DEBUG",
         )
     ),
-    refuse("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", rule="RFC 9110 9.3.6: a tunnel"),
+    refuse("CONNECT", b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", status=405, rule="RFC 9110 9.3.6: a tunnel"),
     refuse(
         "CONNECT with a body",
         b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nContent-Length: 3\r\n\r\nabc",
+        status=405,
         rule="RFC 9110 9.3.6",
     ),
-    refuse("CONNECT to a path", b"CONNECT /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", rule="RFC 9112 3.2.3"),
+    refuse("CONNECT to a path", b"CONNECT /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", status=405, rule="RFC 9112 3.2.3"),
     refuse(
         "TRACE with credentials",
         head(b"TRACE / HTTP/1.1", b"Host: a", b"Cookie: c"),
+        status=405,
         rule="RFC 9110 9.3.8: it reflects them",
     ),
     refuse("a method of 40 KB", line(b"G" * 40_000 + b" / HTTP/1.1"), rule=METHOD),

@@ -64,7 +64,7 @@ CASES: list[Case] = [
         for doubt, sent in {
             "no HTTP": b"\0\0\0\0",
             "a bad head": get(b"X : 1"),
-            "a bad version": b"GET / HTTP/3.0\r\nHost: a\r\n\r\n",
+            "a bad version": b"GET / HTTP/1.x\r\nHost: a\r\n\r\n",
             "two lengths": post(b"Content-Length: 1", b"Content-Length: 2", body=b"ab"),
             "no Host": head(b"GET / HTTP/1.1"),
             "two spaces": b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n",
