@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from gateway.model import Outcome, Service
 
+USUAL = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"  # methods
+
 
 class GatewayError(Exception):
     """Ends a request with `status`. `code` is stable for programs, `detail` is for people and holds no secret."""
@@ -44,6 +46,15 @@ class HttpsRequired(GatewayError):
         self.location = location
 
 
+class ServerOptions(GatewayError):
+    """`OPTIONS *`: the gateway itself is asked, and not a service (RFC 9110 9.3.7)."""
+
+    status = 200
+    code = "server_options"
+    title = "OK"
+    allow = USUAL
+
+
 class SignInNeeded(GatewayError):
     """A person without a session, sent to where one can be had (RFC 9110 15.4.3; after a form, 15.4.4)."""
 
@@ -59,12 +70,12 @@ class SignInNeeded(GatewayError):
 
 
 class MethodNotAllowed(GatewayError):
-    """Nothing here is asked with this method; `allow` names those that may be (RFC 9110 15.5.6)."""
+    """Nothing here is asked with this method; `allow` names those that usually are (RFC 9110 15.5.6)."""
 
     status = 405
     code = "method_refused"
     title = "Method not allowed"
-    allow = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+    allow = USUAL
 
 
 class RequestTimeout(GatewayError):

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import GatewayError, HttpsRequired, MethodNotAllowed, OverLimit, SignInNeeded, Unauthorized
+from gateway.errors import (
+    GatewayError,
+    HttpsRequired,
+    MethodNotAllowed,
+    OverLimit,
+    ServerOptions,
+    SignInNeeded,
+    Unauthorized,
+)
 from gateway.http.ratelimit import limit_fields
 from gateway.http.refusals import rendered, status_of
 from gateway.model import Kind, Refusal
@@ -101,8 +109,8 @@ def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
         return told + [b"www-authenticate: %b\r\n" % challenge.encode() for challenge in error.challenges]
     if isinstance(error, HttpsRequired | SignInNeeded):
         return [b"location: %b\r\n" % error.location.encode("ascii")]
-    if isinstance(error, MethodNotAllowed):
-        return [b"allow: %b\r\n" % ", ".join(error.allow).encode()]
+    if isinstance(error, MethodNotAllowed | ServerOptions):
+        return [b"allow: %b\r\n" % error.allow.encode()]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after
         retry = [] if after is None else [b"retry-after: %d\r\n" % after]

@@ -18,6 +18,7 @@ EARLY = frozenset(
         "page_timeout",
         "provider_outdated",
         "request_timeout",
+        "server_options",
         "sign_in_busy",
         "target_too_long",
         "token_mixed_up",

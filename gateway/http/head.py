@@ -21,7 +21,7 @@ _TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0
 
 
 class Address(NamedTuple):
-    """Where a request goes: host without port in lower case, path normalised, query as sent."""
+    """Where a request goes: host without port in lower case, path normalised (`*`: to no service), query as sent."""
 
     host: bytes
     path: bytes
@@ -40,9 +40,11 @@ def address(method: bytes, target: bytes, hosts: list[bytes], version: str) -> A
     if hosts and not hosts[0]:  # no http URI has an empty host (RFC 9110 4.2.1)
         raise BadRequest("the Host field is empty")
     host = hosts[0] if hosts else b""
-    if not target.startswith(b"/"):
-        host, target = absolute(target, hosts)
-    path, query = normalise(target)
+    path, query = target, b""
+    if target != b"*" or method != b"OPTIONS":
+        if not target.startswith(b"/"):
+            host, target = absolute(target, hosts)
+        path, query = normalise(target)
     return Address(parse_host(host)[0] if host else b"", path, query)
 
 

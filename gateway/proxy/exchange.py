@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from gateway.errors import ContentTooLarge, GatewayError, forget_way
+from gateway.errors import ContentTooLarge, GatewayError, ServerOptions, forget_way
 from gateway.gate import Admission, Turn
 from gateway.http import head
 from gateway.http.cookies import split
@@ -146,6 +146,8 @@ class Exchange(Recorded):
         hosts = self.hosts
         self.host_field = hosts[0] if hosts else b""
         self.host, self.path, self.query = head.address(self.method, self.target, hosts, self.version)
+        if self.path == b"*":
+            self.error = ServerOptions("the gateway is here")
 
     def is_repeatable(self) -> bool:
         """Whether an equal head without a body would mean the same again."""

@@ -106,7 +106,7 @@ REFUSED = {
     "other authority": b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
     "unknown scheme": b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
     "an empty Host": b"GET / HTTP/1.1\r\nHost: \r\n\r\n",
-    "asterisk": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+    "asterisk": b"GET * HTTP/1.1\r\nHost: a\r\n\r\n",
     "fragment": b"GET /#x HTTP/1.1\r\nHost: a\r\n\r\n",
     "HTTP/0.9": b"GET /\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
@@ -144,6 +144,20 @@ async def test_methods_that_no_service_is_asked_with_are_405(head: bytes) -> Non
     assert answer.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
     assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n" in answer
     assert b'"code":"method_refused"' in answer
+
+
+async def test_the_gateway_itself_is_asked_by_an_asterisk() -> None:
+    """RFC 9110 9.3.7. No service hears of it, and the connection goes on."""
+    async with proxy_before(echo) as proxy:
+        reader, writer = await proxy.connect()
+        for _ in range(2):
+            writer.write(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = await read_answer(reader)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\nallow: DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT\r\n" in answer
+        writer.close()
+        assert proxy.connections == 0
+        assert [record.reason for record in await proxy.recorded(2)] == ["server_options"] * 2
 
 
 async def test_another_version_of_http_is_505() -> None:

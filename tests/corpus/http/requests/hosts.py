@@ -245,11 +245,8 @@ CASES: list[Case] = [
             b"%2fx",
         )
     ),
-    refuse(
-        "OPTIONS *",
-        head(b"OPTIONS * HTTP/1.1", b"Host: a"),
-        rule="RFC 9112 3.2.4: asks the server as a whole; no service has it",
-    ),
+    refuse("GET *", head(b"GET * HTTP/1.1", b"Host: a"), rule="RFC 9112 3.2.4: for OPTIONS alone"),
+    refuse("OPTIONS **", head(b"OPTIONS ** HTTP/1.1", b"Host: a"), rule="RFC 9112 3.2.4"),
     # origin-form
     *(
         accept(
