@@ -27,10 +27,12 @@ from gateway.proxy.repeats import Repeats
 from gateway.proxy.terms import PLAIN, Terms
 from gateway.proxy.wire import protocol
 
-SWEEP = 0.25  # seconds between looks at the clocks
+SWEEP = 0.25  # seconds between looks at the clocks; up to a second where there are ten thousand
+LOOK = 1.0  # seconds between looks at all else
 AT_ONCE = 100  # connections that are looked at in one go
 GO = 0.0001  # seconds after which it ends early: to cut some takes as long as to look at many
 BETWEEN = 0.001  # seconds from such a go to the next
+PACE = 0.01  # seconds from one go to the next at least, otherwise
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
 TICK = 0.02  # seconds between looks at what is still in flight
 NONE_BEFORE: Mapping[Way, Backend] = MappingProxyType({})
@@ -70,7 +72,7 @@ class Server:
         self.draining = False
         self._listeners: dict[socket.socket, asyncio.Server] = {}
         self._sweeping: asyncio.TimerHandle | None = None
-        self._sweeps = 0
+        self._looked = 0.0  # when at pools, files and memory; monotonic
         self._due: list[Arrival | Greeting] = []  # those that are yet to be looked at
         self._pools_due: list[Backend] = []
         self._pause = SWEEP
@@ -149,16 +151,17 @@ class Server:
         self._sweeping = asyncio.get_running_loop().call_later(pause, self._sweep)
 
     def _begin_round(self) -> None:
-        """One takes SWEEP, whatever there is to look at; every fourth looks at more than clients."""
+        """One takes SWEEP, or longer; now and then it looks at more than clients."""
         self._due = list(self.connections)
-        self._sweeps += 1
-        if self._sweeps % 4 == 0:
+        now = time.monotonic()
+        if now - self._looked >= LOOK:
+            self._looked = now
             self.shedding = self._memory_is_high()
             self._relief.look(len(self.connections))
             self._pools_due = list(set(self.pools.values()))
             for terms in self._terms:
                 terms.reload_certificates()
-        self._pause = SWEEP / max(1, ceil(max(len(self._due), len(self._pools_due)) / AT_ONCE))
+        self._pause = max(PACE, SWEEP / max(1, ceil(max(len(self._due), len(self._pools_due)) / AT_ONCE)))
 
     async def drain(self, seconds: float, grace: float = GRACE) -> int:
         """Takes no connection, finishes requests in flight, closes; returns how many had to be cut."""
