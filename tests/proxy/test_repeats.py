@@ -24,6 +24,9 @@ LINES = st.sampled_from(
         b"GET  / HTTP/1.1",
         b"GET /a\tb HTTP/1.1",
         b"TRACE / HTTP/1.1",
+        b"OPTIONS * HTTP/1.1",
+        b"GET * HTTP/1.1",
+        b"GET / HTTP/2.0",
     ]
 )
 BLOCKS = st.sampled_from(
@@ -39,6 +42,7 @@ BLOCKS = st.sampled_from(
         b"Host: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"Host: a\r\nConnection: close\r\n\r\n",
         b"X: no host\r\n\r\n",
+        b"Host: \r\n\r\n",
     ]
 )
 REQUESTS = st.lists(st.builds(lambda line, block: line + b"\r\n" + block, LINES, BLOCKS), min_size=2, max_size=12)
