@@ -2,7 +2,7 @@
 
 One worker serves phases in turn, each by wrk: one client, 64 that take turns, large answers, uploads, a connection for
 each request, tokens that are refused. After each round of phases the gateway rests for a moment and is looked at. Exit
-code 1 where the last quarter of the looks holds more than the second: 5 % of memory, or any descriptor or task; or
+code 1 where the last quarter of the looks holds more than the second: 3 % of memory, or any descriptor or task; or
 where a request failed that should not, or one passed that should have been refused.
 """
 
@@ -30,7 +30,7 @@ from rig.rounds import Served, Stage, patient, serving, stage
 
 APPLICATIONS = 64
 REST = 3.0  # seconds after which what was on its way is gone, and the gauges have been told
-MEMORY = 1.05  # growth that is none
+MEMORY = 1.03  # growth that is none: what processes share is divided among them, and neighbours come and go
 SHOWN = "{:7.1f} min {:7.1f} MB {:5.0f} descriptors {:4.0f} tasks {:9} requests {:4} failed"
 
 
