@@ -117,14 +117,21 @@ class SentinelRig:
         return next(server for server in self.servers if server.address == (host, int(port)))
 
     def _primary(self) -> TcpServer | None:
-        """The one that all Sentinels name: they tell each other every two seconds."""
-        first, *others = {self.primary_of(sentinel) for sentinel in self.sentinels if sentinel.alive}
-        return first if not others and first.is_primary() else None
+        """The one that all Sentinels name and reach: they tell each other every two seconds."""
+        asked = [sentinel for sentinel in self.sentinels if sentinel.alive]
+        first, *others = {self.primary_of(sentinel) for sentinel in asked}
+        named = not others and first.is_primary()
+        return first if named and all("down" not in told_of(sentinel)["flags"] for sentinel in asked) else None
 
     def _know_each_other(self) -> bool:
-        return all(self._knows_all(sentinel.ask("SENTINEL", "MASTER", NAME)) for sentinel in self.sentinels)
+        return all(self._knows_all(told_of(sentinel)) for sentinel in self.sentinels)
 
-    def _knows_all(self, state: Any) -> bool:
-        told = state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
+    def _knows_all(self, told: dict[str, str]) -> bool:
         others = int(told["num-other-sentinels"]), int(told["num-slaves"])
         return others == (len(self.sentinels) - 1, len(self.servers) - 1)
+
+
+def told_of(sentinel: Sentinel) -> dict[str, str]:
+    """What a Sentinel knows of the primary."""
+    state: Any = sentinel.ask("SENTINEL", "MASTER", NAME)
+    return state if isinstance(state, dict) else dict(zip(state[::2], state[1::2], strict=True))
