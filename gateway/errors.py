@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.model import Outcome, Service
 
-USUAL = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"  # methods
+USUAL = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"  # the methods that Allow names
 
 
 class GatewayError(Exception):
@@ -52,7 +52,6 @@ class ServerOptions(GatewayError):
     status = 200
     code = "server_options"
     title = "OK"
-    allow = USUAL
 
 
 class SignInNeeded(GatewayError):
@@ -70,12 +69,11 @@ class SignInNeeded(GatewayError):
 
 
 class MethodNotAllowed(GatewayError):
-    """Nothing here is asked with this method; `allow` names those that usually are (RFC 9110 15.5.6)."""
+    """Nothing here is asked with this method (RFC 9110 15.5.6)."""
 
     status = 405
     code = "method_refused"
     title = "Method not allowed"
-    allow = USUAL
 
 
 class RequestTimeout(GatewayError):

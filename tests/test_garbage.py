@@ -29,6 +29,7 @@ identity:
     oidc:
       issuer: "${ISSUER}"
       audience: gateway
+      sign_in: {client_id: gateway-web}
       introspection: {client_id: gateway-web, client_secret: "${SECRET}", tokens: opaque}
 services:
   web:
@@ -60,7 +61,7 @@ plans:
     limits: {web.dear: [1/year]}
 applications:
   mobile: {plans: [gold], client_ids: [mobile-app]}
-""".replace("audience: gateway", "audience: gateway\n      sign_in: {client_id: gateway-web}", 1)
+"""
 
 Write = Callable[[Stage], str]  # a request's head
 

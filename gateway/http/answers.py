@@ -8,6 +8,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 from gateway.errors import (
+    USUAL,
     GatewayError,
     HttpsRequired,
     MethodNotAllowed,
@@ -110,7 +111,7 @@ def extra_fields(error: GatewayError, now: float, status: int) -> list[bytes]:
     if isinstance(error, HttpsRequired | SignInNeeded):
         return [b"location: %b\r\n" % error.location.encode("ascii")]
     if isinstance(error, MethodNotAllowed | ServerOptions):
-        return [b"allow: %b\r\n" % error.allow.encode()]
+        return [b"allow: %b\r\n" % USUAL.encode()]
     if isinstance(error, OverLimit):
         after = error.outcome.retry_after
         retry = [] if after is None else [b"retry-after: %d\r\n" % after]

@@ -31,8 +31,8 @@ SWEEP = 0.25  # seconds between looks at the clocks; up to a second where there 
 LOOK = 1.0  # seconds between looks at all else
 AT_ONCE = 100  # connections that are looked at in one go
 GO = 0.0001  # seconds after which it ends early: to cut some takes as long as to look at many
-BETWEEN = 0.001  # seconds from such a go to the next
-PACE = 0.01  # seconds from one go to the next at least, otherwise
+BETWEEN = 0.001  # seconds from such a go to the next at least
+PACE = 0.01  # seconds from a whole go to the next at least
 GRACE = 0.2  # seconds a draining worker still answers on idle connections: a request may be on its way
 TICK = 0.02  # seconds between looks at what is still in flight
 NONE_BEFORE: Mapping[Way, Backend] = MappingProxyType({})
@@ -137,18 +137,17 @@ class Server:
         if not self._due and not self._pools_due:
             self._begin_round()
         now = time.monotonic()
-        pause = self._pause
-        for _ in range(min(AT_ONCE, len(self._due))):
+        looked = 0
+        while self._due and looked < AT_ONCE and time.monotonic() - now <= GO:
             self._due.pop().sweep(now)
-            if time.monotonic() - now > GO:
-                pause = BETWEEN
-                break
+            looked += 1
         pools = self._pools_due[-AT_ONCE:]
         del self._pools_due[-AT_ONCE:]
         for pool in pools:
             pool.sweep(now)
             pool.reload_certificates()
-        self._sweeping = asyncio.get_running_loop().call_later(pause, self._sweep)
+        share = looked / AT_ONCE if self._due else 1.0  # a round takes as long, however many goes it is
+        self._sweeping = asyncio.get_running_loop().call_later(max(BETWEEN, self._pause * share), self._sweep)
 
     def _begin_round(self) -> None:
         """One takes SWEEP, or longer; now and then it looks at more than clients."""
